@@ -1,0 +1,26 @@
+{
+  "targets": [
+    {
+      "target_name": "locksmith",
+      "sources": [
+        "native/addon.cc",
+        "native/file_lock.cc",
+        "native/lock_wait.cc",
+        "native/proc_locks.cc",
+        "native/proc_descriptors.cc",
+        "native/pidfd.cc",
+        "native/lock_bit.cc",
+        "native/hold_timer.cc",
+        "native/close_watch.cc",
+        "native/xattr.cc",
+        "native/unix_peer.cc",
+        "native/notify.cc"
+      ],
+      "defines": ["NAPI_VERSION=9", "NAPI_DISABLE_CPP_EXCEPTIONS", "NODE_ADDON_API_DISABLE_DEPRECATED", "_GNU_SOURCE"],
+      "cflags": ["-isystem", "<!(node -p \"require('node-addon-api').include_dir\")"],
+      "cflags_cc!": ["-std=gnu++17", "-std=gnu++20"],
+      "cflags_cc": ["-std=c++20", "-Wall", "-Wextra", "-Wshadow", "-Wpedantic", "-Werror", "-fvisibility=hidden"],
+      "libraries": ["-lpthread"]
+    }
+  ]
+}

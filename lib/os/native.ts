@@ -1,0 +1,189 @@
+/**
+ * Which calls does the addon offer? This file declares all of them and is the only one that loads it.
+ *
+ * Convention: a call that can fail returns a number, `-errno` on failure; nothing here throws for what the
+ * kernel refused. `system-error.ts` makes errors of it. Epochs, offsets and lengths are safe integers;
+ * inode numbers are bigints.
+ */
+import {createRequire} from 'node:module';
+import {fileURLToPath} from 'node:url';
+import bindings from 'bindings';
+
+/** Lock families: open file description locks, flock(2), classic POSIX record locks. */
+export const LOCK_KIND = {ofd: 0, flock: 1, posix: 2} as const;
+/** What is asked of a lock call. */
+export const LOCK_TYPE = {shared: 0, exclusive: 1, unlock: 2} as const;
+
+/** A lock that stands in the way, as F_GETLK or F_OFD_GETLK tell it (fcntl(2)). */
+export interface Conflict {
+  readonly type: number;
+  /** -1 for OFD locks, 0 for an owner in a pid namespace that can't be seen from here. */
+  readonly pid: number;
+  readonly start: number;
+  /** 0: to the end of the file. */
+  readonly length: number;
+}
+
+/** A wait for a lock on a thread of its own. */
+export interface Wait {
+  /** Ends the wait at once; the callback still comes, with -ECANCELED or, if the lock came first, 0. */
+  abort(): void;
+}
+
+/** One row of /proc/locks (proc_locks(5), fs/locks.c lock_get_status()). */
+export interface LockRow {
+  readonly id: number;
+  /** True for a row with `->`: it waits for the lock of the same id. */
+  readonly waiting: boolean;
+  /** FLOCK, OFDLCK, POSIX, LEASE, DELEG, ACCESS: as printed. */
+  readonly kind: string;
+  /** ADVISORY, MANDATORY, ACTIVE, BREAKING, BREAKER, ...: as printed. */
+  readonly mode: string;
+  /** READ, WRITE, RW, NONE, UNLCK: as printed. */
+  readonly access: string;
+  readonly pid: number;
+  readonly major: number;
+  readonly minor: number;
+  readonly inode: bigint;
+  readonly start: bigint;
+  /** undefined: EOF. */
+  readonly end: bigint | undefined;
+}
+
+/** One descriptor of one process that is open on an inode that was asked for. */
+export interface DescriptorRow {
+  readonly pid: number;
+  readonly fd: number;
+  readonly inode: bigint;
+  readonly mountId: number;
+  /** open(2) flags, as fdinfo tells them. */
+  readonly flags: number;
+  /** The `lock:` lines of its fdinfo without that prefix: the locks that this very description holds. */
+  readonly locks: readonly LockRow[];
+}
+
+/** What a scan of all processes saw, and which of them it could not read. */
+export interface DescriptorScan {
+  readonly rows: readonly DescriptorRow[];
+  /** Processes whose descriptors could not be read (EACCES, EPERM), the dead not counted. */
+  readonly unreadable: readonly number[];
+}
+
+/** The forked process that ends a hold at its deadline. */
+export interface HoldTimer {
+  readonly pid: number;
+  readonly pidfd: number;
+  /** Our end of a socket pair: closing it ends the timer; it gives one byte just before the gate opens. */
+  readonly channel: number;
+}
+
+/** A watch of the event loop on a descriptor. */
+export interface Watch {
+  close(): void;
+  ref(): void;
+  unref(): void;
+}
+
+/** The whole addon. */
+export interface Native {
+  /** open(2) with O_CLOEXEC. The descriptor belongs to this environment and is closed when it ends. */
+  open(path: string | Buffer, flags: number, mode: number): number;
+  close(fd: number): number;
+
+  /** Takes, changes or gives back a lock; never waits (-EAGAIN when taken). length 0: to the end of file. */
+  setLock(fd: number, kind: number, type: number, start: number, length: number): number;
+  /** The first lock in the way, undefined when there is none. -EOPNOTSUPP for flock, which has no test. */
+  getLock(
+    fd: number,
+    kind: number,
+    type: number,
+    start: number,
+    length: number,
+  ): Conflict | undefined | number;
+  /**
+   * Waits for a lock on a thread of its own; the callback gets 0, -errno or -ECANCELED exactly once.
+   * After -ECANCELED nothing was taken (a lock that came at the same moment has been given back).
+   * The descriptor must stay open until then.
+   */
+  waitLock(
+    fd: number,
+    kind: number,
+    type: number,
+    start: number,
+    length: number,
+    callback: (result: number) => void,
+  ): Wait | number;
+
+  /** Reads and parses a lock table: a path, normally /proc/locks. */
+  readLocks(path: string): readonly LockRow[] | number;
+  /** Parses the text of a lock table; rows it does not understand make it fail with -EBADMSG. */
+  parseLocks(text: Buffer): readonly LockRow[] | number;
+  /** Looks through the descriptors of all processes below a proc root, on a thread of its own. */
+  findDescriptors(
+    procRoot: string,
+    inodes: readonly bigint[],
+    callback: (result: DescriptorScan | number) => void,
+  ): number;
+
+  pidfdOpen(pid: number): number;
+  /** Inode of a pidfd on pidfs (Linux >= 6.9), 0n on older kernels where all pidfds share one. */
+  pidfdInode(pidfd: number): bigint | number;
+  /** 1 when the process has ended (poll says readable), 0 when not. */
+  pidfdExited(pidfd: number): number;
+  pidfdSignal(pidfd: number, signal: number): number;
+  /** pidfd_getfd(2): a copy of another process's descriptor, on the same open file description. */
+  pidfdGetfd(pidfd: number, fd: number): number;
+
+  /** Calls back (once for every wake-up) when a descriptor is readable; keeps the loop alive unless unref'ed. */
+  watch(fd: number, callback: (error: number) => void): Watch | number;
+
+  /** Reads a bit: 0 or 1; -EBADMSG when the file holds anything else. */
+  readBit(path: string): number;
+  /** Reads an epoch file: one decimal number and a newline; -EBADMSG when it holds anything else. */
+  readEpoch(path: string): number;
+  /** Writes a whole attribute in one write(2), as sysfs wants it. */
+  writeAttribute(path: string, text: string): number;
+  /** Soft bit, test-and-set: -EBUSY when set (or being changed), -ESTALE when its epoch is not `expected`. */
+  softBitSet(directory: string, expected: number, next: number): number;
+  /** Soft bit, compare-and-clear: -ESTALE when its epoch is not `epoch` or somebody replaced it meanwhile. */
+  softBitClear(directory: string, epoch: number): number;
+  /** Soft bit, compare and raise the epoch by replacing both files: stays 1 throughout and fences old descriptors. */
+  softBitHandover(directory: string, expected: number, next: number): number;
+
+  /** Forks the process that unlocks `gate` after `milliseconds` (CLOCK_BOOTTIME), even if we are stopped. */
+  startHoldTimer(gate: number, milliseconds: number): HoldTimer | number;
+  /** Reaps the timer's process; to be called when its pidfd is readable. */
+  reapHoldTimer(pidfd: number): number;
+
+  /** An inotify descriptor that becomes readable when a writer of the file closes it. */
+  openCloseWatch(path: string): number;
+  /** Reads away what is pending on it. */
+  drainCloseWatch(fd: number): number;
+
+  setXattr(fd: number, name: string, value: Buffer): number;
+  getXattr(fd: number, name: string): Buffer | number;
+
+  peerCredentials(fd: number): {pid: number; uid: number; gid: number} | number;
+  /** SO_PEERPIDFD (Linux >= 6.5). */
+  peerPidfd(fd: number): number;
+  /** Sends one datagram to a systemd notify socket; a leading @ names an abstract one. */
+  notify(socket: string, message: string): number;
+}
+
+const root = fileURLToPath(new URL('../../../', import.meta.url));
+const report = process.report.getReport() as {header: {glibcVersionRuntime?: string}};
+const libc = report.header.glibcVersionRuntime ? 'glibc' : 'musl';
+
+function load(): Native {
+  createRequire(import.meta.url);
+  return bindings({
+    bindings: 'locksmith',
+    module_root: root,
+    try: [
+      ['module_root', 'prebuilds', `linux-${process.arch}`, `locksmith-linux.${libc}.node`],
+      ['module_root', 'build', 'Release', 'locksmith.node'],
+    ],
+  } as unknown as string) as Native;
+}
+
+export const native: Native = load();
