@@ -1,0 +1,217 @@
+/**
+ * What can Locksmith refuse, and what does each refusal mean? One table, from which the texts, the exit
+ * statuses and docs/errors.md come; what the *kernel* refused is a SystemError (os/system-error.ts).
+ */
+
+/** Exit statuses of the command line (sysexits.h where it has a word for it). */
+export const EXIT = {
+  done: 0,
+  no: 1,
+  failure: 2,
+  usage: 64,
+  unavailable: 69,
+  tryAgain: 75,
+  notPermitted: 77,
+} as const;
+
+interface ErrorKind {
+  /** What happened, for docs and for people. */
+  readonly meaning: string;
+  /** What to do next. */
+  readonly advice: string;
+  readonly exit: number;
+}
+
+/** All codes of LockError. */
+export const ERRORS = {
+  ERR_ARGUMENT: {
+    meaning: 'An argument or option has a value that can not be used.',
+    advice: 'Correct it; the message names it and what it takes.',
+    exit: EXIT.usage,
+  },
+  ERR_NAME_INVALID: {
+    meaning: 'The name of a lock does not match [A-Za-z0-9][A-Za-z0-9._-]{0,62}.',
+    advice: 'Give another name; a path is recognised by its slash.',
+    exit: EXIT.usage,
+  },
+  ERR_NAME_TAKEN: {
+    meaning: 'The name already guards another file.',
+    advice: 'Give this file a name of its own; the message says both paths.',
+    exit: EXIT.failure,
+  },
+  ERR_UNKNOWN_LOCK: {
+    meaning: 'No lock has that name, or no lock guards that file.',
+    advice: 'See `locksmith ls`; a lock comes into being when it is first opened for its file.',
+    exit: EXIT.failure,
+  },
+  ERR_CONFIG_MISSING: {
+    meaning: 'The configuration file does not exist.',
+    advice: 'Check the path, or create the file before it is guarded.',
+    exit: EXIT.failure,
+  },
+  ERR_CONFIG_NOT_FILE: {
+    meaning: 'The path names a directory or something else that is no regular file.',
+    advice: 'Give the path of the configuration file itself.',
+    exit: EXIT.failure,
+  },
+  ERR_CONFIG_SYMLINK: {
+    meaning: 'The path is a symbolic link; an update would replace the link, not the file.',
+    advice: 'Give the path of the file that it leads to; the message names it.',
+    exit: EXIT.failure,
+  },
+  ERR_ROOT_UNSAFE: {
+    meaning: 'A state directory is owned by somebody else, writable for all, or not a directory.',
+    advice: 'Correct its owner and mode, or set LOCKSMITH_RUN, LOCKSMITH_STATE or LOCKSMITH_BITS.',
+    exit: EXIT.notPermitted,
+  },
+  ERR_HOT: {
+    meaning: 'The lock bit is set by somebody else: the file must not be used now.',
+    advice: 'Wait for the owner, or see `locksmith explain`.',
+    exit: EXIT.no,
+  },
+  ERR_ON_HOLD: {
+    meaning: 'A hold is in force: nobody may enter a cycle or take the lock.',
+    advice: 'Try again when the hold has ended; it ends by itself.',
+    exit: EXIT.tryAgain,
+  },
+  ERR_ORPHANED: {
+    meaning: 'The owner died in the middle: the bit is set and nobody holds the guard.',
+    advice: 'Run `locksmith recover`, or acquire with onOrphan: "recover".',
+    exit: EXIT.no,
+  },
+  ERR_OWNER_UNKNOWN: {
+    meaning: 'Who owns the lock can not be told: its record is missing, torn, or of a newer version.',
+    advice: 'See `locksmith explain`; only `locksmith break-glass` can go on from here.',
+    exit: EXIT.no,
+  },
+  ERR_TIMED_OUT: {
+    meaning: 'The lock was not to be had in the time given.',
+    advice: 'See `locksmith explain` for who has it; wait longer or try again.',
+    exit: EXIT.no,
+  },
+  ERR_FENCED: {
+    meaning: 'Somebody took the lock away meanwhile (recovery or break-glass): a newer epoch is in force.',
+    advice: 'Nothing more was written. Acquire again and start from the current content.',
+    exit: EXIT.failure,
+  },
+  ERR_RELEASED: {
+    meaning: 'The lock object was used after its release.',
+    advice: 'Acquire again.',
+    exit: EXIT.failure,
+  },
+  ERR_VALIDATION: {
+    meaning: 'The validator refused the new content; the old one is still in place.',
+    advice: 'Correct the content; the cause says what the validator said.',
+    exit: EXIT.failure,
+  },
+  ERR_NOT_DURABLE: {
+    meaning: 'The new content is in place, but the disk did not confirm that it would survive a power cut.',
+    advice: 'Look at the disk, then update once more.',
+    exit: EXIT.failure,
+  },
+  ERR_NOT_DEAD: {
+    meaning: 'Recovery takes only from the proven dead, and this owner is not.',
+    advice: 'See `locksmith explain`; `locksmith break-glass` is the audited way to force it.',
+    exit: EXIT.no,
+  },
+  ERR_HOLD_REFUSED: {
+    meaning: 'Not every process came to the hold point in time.',
+    advice: 'Look at the processes named; give more time, or stop them.',
+    exit: EXIT.no,
+  },
+  ERR_HOLD_EXPIRED: {
+    meaning: 'The hold ended before the work under it was done; the work went no further.',
+    advice: 'Run it again, with a longer hold if it needs one.',
+    exit: EXIT.tryAgain,
+  },
+  ERR_CONTENDED: {
+    meaning: 'A contender remains: somebody waits for the lock, holds it, or has the file open for writing.',
+    advice: 'Look at the processes named; nothing was changed.',
+    exit: EXIT.no,
+  },
+  ERR_RECOVERY_BUSY: {
+    meaning: 'Another recovery of this lock is under way.',
+    advice: 'Wait for it; running it again then tells how it ended.',
+    exit: EXIT.tryAgain,
+  },
+  ERR_OWNER_CHANGED: {
+    meaning: 'The lock has another owner or epoch than the one that was named.',
+    advice: 'Run `locksmith explain` again and decide anew.',
+    exit: EXIT.no,
+  },
+  ERR_NOT_PERMITTED: {
+    meaning: 'This needs root, or the user that owns the lock.',
+    advice: 'Run it with sudo.',
+    exit: EXIT.notPermitted,
+  },
+  ERR_TAKEOVER_REFUSED: {
+    meaning: 'The guard is held and could not be taken over from its holder.',
+    advice: 'The message says who holds it and why; ending that process frees the guard.',
+    exit: EXIT.no,
+  },
+  ERR_NOT_CLEAN: {
+    meaning: 'The lock was taken back, but the file could not be made consistent; the bit stays set.',
+    advice: 'The cause says what failed. Correct it and run `locksmith recover` again.',
+    exit: EXIT.failure,
+  },
+  ERR_EPOCH_CORRUPT: {
+    meaning: 'The durable high-water mark of epochs can not be read, so no epoch is safe to give.',
+    advice: 'Look at the file named; put back a number at least as high as any epoch block ever used.',
+    exit: EXIT.failure,
+  },
+  ERR_AUDIT_BROKEN: {
+    meaning: 'The audit log does not continue its hash chain.',
+    advice: 'Run `locksmith log --verify`; keep the file as evidence and move it away to start a new one.',
+    exit: EXIT.failure,
+  },
+  ERR_LAYOUT_BROKEN: {
+    meaning: 'A file of the lock’s own directory is missing or not what it should be.',
+    advice: 'Run `locksmith doctor`.',
+    exit: EXIT.failure,
+  },
+  ERR_UNSUPPORTED: {
+    meaning: 'This kernel, file system or kind of file can not do what was asked.',
+    advice: 'Run `locksmith doctor`.',
+    exit: EXIT.unavailable,
+  },
+} as const satisfies Record<string, ErrorKind>;
+
+export type ErrorCode = keyof typeof ERRORS;
+
+/** Facts that an error carries as fields, so that nobody has to parse its text. */
+export interface ErrorFacts {
+  readonly lock?: string;
+  readonly path?: string;
+  readonly epoch?: number;
+  readonly owner?: unknown;
+  readonly verdict?: unknown;
+  readonly pids?: readonly number[];
+  readonly [fact: string]: unknown;
+}
+
+/** What Locksmith refuses. `code` is one of ERRORS; facts are fields of the error. */
+export class LockError extends Error {
+  override readonly name = 'LockError';
+  readonly code: ErrorCode;
+  declare readonly lock?: string;
+  declare readonly path?: string;
+  declare readonly epoch?: number;
+  declare readonly owner?: unknown;
+  declare readonly verdict?: unknown;
+  declare readonly pids?: readonly number[];
+
+  constructor(code: ErrorCode, message: string, facts: ErrorFacts = {}, options?: ErrorOptions) {
+    super(message, options);
+    this.code = code;
+    Object.assign(this, facts);
+  }
+
+  get advice(): string {
+    return ERRORS[this.code].advice;
+  }
+}
+
+/** True for an error of Locksmith, of one code if that is given. */
+export function isLockError(error: unknown, code?: ErrorCode): error is LockError {
+  return error instanceof LockError && (code === undefined || error.code === code);
+}

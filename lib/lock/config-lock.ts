@@ -1,0 +1,241 @@
+/** How does one become the owner of a configuration? The lock on one file: acquire, update, read, and pass its gate. */
+import {watch} from 'node:fs';
+import {readFile} from 'node:fs/promises';
+import {once} from 'node:events';
+import {basename} from 'node:path';
+import {isLockError, LockError} from '../errors.js';
+import {type LockBit, openLockBit} from '../os/lock-bit.js';
+import {LockFile} from '../os/lock-file.js';
+import {type System, system as ourSystem} from '../os/system.js';
+import {hasCode} from '../os/system-error.js';
+import {nextEpoch} from './epoch.js';
+import {enter, isClosed, tryEnter, waitUntilOpen} from './gate.js';
+import {type LockPaths, lockPaths, nameOf, openLayout, readTarget, type RootOptions, resolveConfig, resolveRoots, type Roots} from './layout.js';
+import {type OwnedRecord, openRecord, ownerFor, readRecord, type ReadRecord} from './owner-record.js';
+import {OwnedConfig} from './owned-config.js';
+import type {NextContent, UpdateOptions, UpdateResult} from './update.js';
+
+export interface OpenOptions extends RootOptions {
+  /** Name of the lock, by default the file's name without its last extension. */
+  readonly name?: string | undefined;
+  /** The surroundings; for tests. */
+  readonly system?: System | undefined;
+}
+
+/** What to do about a lock whose owner died in the middle: fail, wait until somebody has recovered it, or call a function that does. */
+export type OnOrphan = 'fail' | 'wait' | ((orphan: LockError) => Promise<unknown>);
+
+export interface AcquireOptions {
+  /** Why, in one line: whoever finds the lock taken reads it. */
+  readonly purpose?: string | undefined;
+  /** Ends the wait; the promise rejects with its reason, and nothing is held. */
+  readonly signal?: AbortSignal | undefined;
+  readonly onOrphan?: OnOrphan | undefined;
+}
+
+/** A cycle inside the gate: while it lasts, no hold is granted. */
+export interface Cycle extends Disposable, AsyncDisposable {
+  leave(): void;
+}
+
+/** A named lock and the file that it guards. Holds no descriptor until something is acquired. */
+export class ConfigLock {
+  readonly file: string;
+  readonly paths: LockPaths;
+  readonly roots: Roots;
+  readonly system: System;
+  readonly bit: LockBit;
+
+  constructor(system: System, roots: Roots, paths: LockPaths, file: string) {
+    this.system = system;
+    this.roots = roots;
+    this.paths = paths;
+    this.file = file;
+    this.bit = openLockBit(paths.bitDirectory);
+  }
+
+  get name(): string {
+    return this.paths.name;
+  }
+
+  readRecord(): ReadRecord {
+    return readRecord(this.paths.owner);
+  }
+
+  /** Becomes the owner, waiting for whoever owns it now and for the end of a hold. Rejects with ERR_ORPHANED, ERR_OWNER_UNKNOWN, SystemError or signal.reason. */
+  async acquire({purpose = '', signal, onOrphan = 'fail'}: AcquireOptions = {}): Promise<OwnedConfig> {
+    for (;;) {
+      const {guard, gate} = await this.#takeGuard(signal);
+      try {
+        return await this.#become(guard, gate, purpose);
+      } catch (error) {
+        guard.close();
+        gate.close();
+        if (!isLockError(error, 'ERR_ORPHANED') || onOrphan === 'fail') throw error;
+        await (onOrphan === 'wait' ? this.#untilClear(signal) : onOrphan(error));
+      }
+    }
+  }
+
+  /** Becomes the owner if that is possible at once, else gives undefined. Rejects as acquire does. */
+  async tryAcquire({purpose = ''}: Pick<AcquireOptions, 'purpose'> = {}): Promise<OwnedConfig | undefined> {
+    const guard = LockFile.open(this.paths.guard);
+    const gate = LockFile.open(this.paths.gate);
+    try {
+      if (guard.try('exclusive') && tryEnter(gate)) return await this.#become(guard, gate, purpose);
+    } catch (error) {
+      guard.close();
+      gate.close();
+      throw error;
+    }
+    guard.close();
+    gate.close();
+    return undefined;
+  }
+
+  /** Acquires, updates (see updateConfig), releases. */
+  async update(next: NextContent, options: UpdateOptions & AcquireOptions = {}): Promise<UpdateResult> {
+    const owned = await this.acquire(options);
+    return this.updateAs(owned, next, options);
+  }
+
+  /** Updates as the owner, and releases whatever comes. What went wrong first is what is thrown. */
+  async updateAs(owned: OwnedConfig, next: NextContent, options: UpdateOptions = {}): Promise<UpdateResult> {
+    let result: UpdateResult;
+    try {
+      result = await owned.update(next, options);
+    } catch (error) {
+      await owned.release().catch(() => undefined);
+      throw error;
+    }
+    await owned.release();
+    return result;
+  }
+
+  /** Enters a cycle, waiting for the end of a hold. */
+  async enter({signal}: {signal?: AbortSignal | undefined} = {}): Promise<Cycle> {
+    const gate = LockFile.open(this.paths.gate, {flags: 0});
+    try {
+      await enter(gate, signal);
+    } catch (error) {
+      gate.close();
+      throw error;
+    }
+    return {leave: () => gate.close(), [Symbol.dispose]: () => gate.close(), [Symbol.asyncDispose]: async () => gate.close()};
+  }
+
+  /** Reads the configuration for use; rejects with ERR_HOT while its bit is set. */
+  async read(): Promise<Buffer> {
+    if (this.bit.read() === 1) throw this.hot();
+    return readFile(this.file);
+  }
+
+  /** The refusal that names the owner. */
+  hot(): LockError {
+    const record = this.readRecord();
+    const owner = record.state === 'owned' ? record.owner : undefined;
+    return new LockError('ERR_HOT', `${basename(this.file)}: HOT`, {
+      lock: this.name,
+      path: this.file,
+      ...(owner && {owner, epoch: (record as OwnedRecord).epoch}),
+    });
+  }
+
+  /**
+   * Waits for the guard while holding nothing, least of all the gate: with a hold in force it parks before the gate;
+   * and should a hold begin while it waits for the guard, it gives the guard back as soon as it gets it.
+   */
+  async #takeGuard(signal: AbortSignal | undefined): Promise<{guard: LockFile; gate: LockFile}> {
+    const guard = LockFile.open(this.paths.guard);
+    const gate = LockFile.open(this.paths.gate);
+    try {
+      for (;;) {
+        if (isClosed(gate)) await waitUntilOpen(gate, signal);
+        await guard.wait('exclusive', {signal});
+        if (tryEnter(gate)) return {guard, gate};
+        guard.unlock();
+      }
+    } catch (error) {
+      guard.close();
+      gate.close();
+      throw error;
+    }
+  }
+
+  /** We have guard and gate: record first, then the bit. Killed in between, the bit is clear and the next acquisition overwrites the record. */
+  async #become(guard: LockFile, gate: LockFile, purpose: string): Promise<OwnedConfig> {
+    if (!guard.isCurrent()) throw new LockError('ERR_LAYOUT_BROKEN', `${this.paths.guard} was removed while we waited`, {lock: this.name, path: this.paths.guard});
+    const found = this.readRecord();
+    if (this.bit.read() === 1) throw this.#orphaned(found);
+    if (found.state === 'unreadable') throw this.#ownerUnknown(found.why);
+    const before = this.bit.epoch();
+    const epoch = await nextEpoch(this.system, this.roots.state, Math.max(before, found.epoch));
+    const planned: OwnedRecord = {v: 1, state: 'owned', lock: this.name, epoch, owner: ownerFor(this.system, purpose)};
+    const recordFile = openRecord(this.paths.owner);
+    try {
+      recordFile.write(planned);
+      const record = {...planned, epoch: this.bit.set(before, epoch)};
+      if (record.epoch !== epoch) recordFile.write(record);
+      return new OwnedConfig({file: this.file, ownerPath: this.paths.owner, bit: this.bit, guard, gate, recordFile, record});
+    } catch (error) {
+      recordFile.close();
+      throw hasCode(error, 'ESTALE', 'EBUSY') ? this.#overtaken(epoch) : error;
+    }
+  }
+
+  #orphaned(found: ReadRecord): LockError {
+    const owner = found.state === 'owned' ? found.owner : undefined;
+    const who = owner ? `its owner, pid ${owner.pid} on ${owner.node} since ${owner.since}, is gone` : 'nobody is on record as its owner';
+    return new LockError('ERR_ORPHANED', `the lock ${this.name} on ${this.file} was left in the middle: its bit is set, and ${who}`, {
+      lock: this.name,
+      path: this.file,
+      ...(owner && {owner, epoch: (found as OwnedRecord).epoch}),
+    });
+  }
+
+  #ownerUnknown(why: string): LockError {
+    return new LockError('ERR_OWNER_UNKNOWN', `who owned the lock ${this.name} last can't be told: ${this.paths.owner}: ${why}`, {lock: this.name, path: this.paths.owner});
+  }
+
+  #overtaken(epoch: number): LockError {
+    return new LockError('ERR_FENCED', `somebody took the lock ${this.name} by force while we acquired it`, {lock: this.name, path: this.file, epoch});
+  }
+
+  /** Waits until the bit of an orphan is clear: a change of its file is an event (inotify(7)). */
+  async #untilClear(signal: AbortSignal | undefined): Promise<void> {
+    const watcher = watch(this.paths.bitDirectory);
+    try {
+      while (this.bit.read() === 1) await once(watcher, 'change', {signal});
+    } catch (error) {
+      throw signal?.aborted ? signal.reason : error;
+    } finally {
+      watcher.close();
+    }
+  }
+}
+
+/** Opens the lock on a file and creates its state if it is new. `wrap` is for the layer above, which adds to the class. */
+export async function openLock<T extends ConfigLock>(
+  path: string,
+  options: OpenOptions,
+  wrap: new (system: System, roots: Roots, paths: LockPaths, file: string) => T,
+): Promise<T> {
+  const system = options.system ?? ourSystem();
+  const file = resolveConfig(path);
+  const roots = resolveRoots(system, options);
+  const paths = await openLayout(system, roots, options.name ?? nameOf(file), file);
+  return new wrap(system, roots, paths, file);
+}
+
+/** Finds an existing lock by its name; undefined when there is none. Creates nothing. */
+export function findLock<T extends ConfigLock>(
+  name: string,
+  options: OpenOptions,
+  wrap: new (system: System, roots: Roots, paths: LockPaths, file: string) => T,
+): T | undefined {
+  const system = options.system ?? ourSystem();
+  const roots = resolveRoots(system, options);
+  const paths = lockPaths(roots, name);
+  const target = readTarget(paths);
+  return target === undefined ? undefined : new wrap(system, roots, paths, target);
+}

@@ -1,0 +1,51 @@
+/**
+ * May I enter a cycle now? The gate: cycles pass it shared, a hold closes it exclusively.
+ *
+ * Two bytes of one file. Byte 0 is the door, byte 1 the room. A cycle locks both shared in one call and leaves the
+ * door at once; a hold first locks the door, so that nobody can enter any more, then waits for the room to empty.
+ * Without the door, cycles that overlap could keep a hold out for ever.
+ */
+import type {LockFile} from '../os/lock-file.js';
+
+const DOOR = {start: 0, length: 1};
+const ROOM = {start: 1, length: 1};
+const BOTH = {start: 0, length: 2};
+
+/** Enters if no hold is in force, and says whether it did. */
+export function tryEnter(gate: LockFile): boolean {
+  if (!gate.try('shared', BOTH)) return false;
+  gate.unlock(DOOR);
+  return true;
+}
+
+/** Enters, waiting for the end of a hold. */
+export async function enter(gate: LockFile, signal?: AbortSignal): Promise<void> {
+  await gate.wait('shared', {range: BOTH, signal});
+  gate.unlock(DOOR);
+}
+
+/** Waits until no hold is in force, and holds nothing afterwards. */
+export async function waitUntilOpen(gate: LockFile, signal?: AbortSignal): Promise<void> {
+  await gate.wait('shared', {range: DOOR, signal});
+  gate.unlock(DOOR);
+}
+
+/** True while a hold is announced or in force. */
+export function isClosed(gate: LockFile): boolean {
+  return gate.test('shared', DOOR) !== undefined;
+}
+
+/** Announces a hold: from here on nobody enters. */
+export async function shutDoor(gate: LockFile, signal?: AbortSignal): Promise<void> {
+  await gate.wait('exclusive', {range: DOOR, signal});
+}
+
+/** Waits until everybody has left. The grant is the acknowledgement. */
+export async function emptyRoom(gate: LockFile, signal?: AbortSignal): Promise<void> {
+  await gate.wait('exclusive', {range: ROOM, signal});
+}
+
+/** Takes a share of the room again while the door is shut by ourselves, so that nobody can be in the way. */
+export function reenter(gate: LockFile): boolean {
+  return gate.try('shared', ROOM);
+}

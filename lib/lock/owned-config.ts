@@ -1,0 +1,123 @@
+/** What may the owner of a configuration do? Update it, check its fence, and release: one acquisition, from bit to bit. */
+import {LockError} from '../errors.js';
+import type {LockBit} from '../os/lock-bit.js';
+import type {LockFile} from '../os/lock-file.js';
+import {hasCode} from '../os/system-error.js';
+import {forget, shoutIfDropped} from './dropped.js';
+import {type Owner, type OwnedRecord, type PlannedUpdate, readRecord, type RecordFile} from './owner-record.js';
+import {type NextContent, type UpdateOptions, type UpdateResult, updateConfig} from './update.js';
+
+/** What an acquisition consists of. */
+export interface Acquisition {
+  readonly file: string;
+  readonly ownerPath: string;
+  readonly bit: LockBit;
+  readonly guard: LockFile;
+  readonly gate: LockFile;
+  readonly recordFile: RecordFile;
+  readonly record: OwnedRecord;
+}
+
+/** A configuration that we own. Ends by `release` (or `await using`). */
+export class OwnedConfig {
+  readonly #held: Acquisition;
+  #released = false;
+
+  constructor(held: Acquisition) {
+    this.#held = held;
+    shoutIfDropped(this, `the lock ${held.record.lock} on ${held.file}`);
+  }
+
+  get name(): string {
+    return this.#held.record.lock;
+  }
+
+  get file(): string {
+    return this.#held.file;
+  }
+
+  /** Fencing token of this acquisition. */
+  get epoch(): number {
+    return this.#held.record.epoch;
+  }
+
+  get owner(): Owner {
+    return this.#held.record.owner;
+  }
+
+  get released(): boolean {
+    return this.#released;
+  }
+
+  /**
+   * Descriptors to hand to a child (`stdio: [0, 1, 2, ...owned.descriptors]`): as long as a copy of them is open
+   * anywhere, the guard stays locked and no hold is granted.
+   */
+  get descriptors(): readonly [guard: number, gate: number] {
+    this.#mustBeHeld();
+    return [this.#held.guard.fd, this.#held.gate.fd];
+  }
+
+  /** Throws ERR_FENCED when somebody took the lock away meanwhile, ERR_RELEASED after the release. */
+  checkFence(): void {
+    this.#mustBeHeld();
+    const record = readRecord(this.#held.ownerPath);
+    const now = this.#held.bit.epoch();
+    if (now !== this.epoch || record.state !== 'owned' || record.epoch !== this.epoch) throw this.#fenced(now);
+  }
+
+  /** Changes the content: see updateConfig. */
+  async update(next: NextContent, options: UpdateOptions = {}): Promise<UpdateResult> {
+    return updateConfig(this, next, options);
+  }
+
+  /** Writes down which update is under way, so that recovery can tell by hash how far it came. */
+  planUpdate(update: PlannedUpdate): void {
+    this.#mustBeHeld();
+    this.#held.recordFile.write({...this.#held.record, update});
+  }
+
+  /** Writes down that no update is under way. */
+  endUpdate(): void {
+    this.#mustBeHeld();
+    this.#held.recordFile.write(this.#held.record);
+  }
+
+  /**
+   * Gives the lock back: bit, record, guard, gate. Throws ERR_FENCED when it was ours no more; everything is closed
+   * all the same. Descriptors are closed, never unlocked, so that what children inherited stays locked.
+   */
+  async release(): Promise<void> {
+    if (this.#released) return;
+    forget(this);
+    const {bit, recordFile, guard, gate, record} = this.#held;
+    try {
+      this.checkFence();
+      bit.clear(this.epoch);
+      recordFile.write({v: 1, state: 'free', lock: record.lock, epoch: record.epoch});
+    } catch (error) {
+      throw hasCode(error, 'ESTALE', 'EALREADY') ? this.#fenced(bit.epoch()) : error;
+    } finally {
+      this.#released = true;
+      recordFile.close();
+      guard.close();
+      gate.close();
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.release();
+  }
+
+  #mustBeHeld(): void {
+    if (this.#released) throw new LockError('ERR_RELEASED', `the lock ${this.name} has been released`, {lock: this.name});
+  }
+
+  #fenced(now: number): LockError {
+    return new LockError(
+      'ERR_FENCED',
+      `the lock ${this.name} is ours no more: we had epoch ${this.epoch}, now it is ${now}; ${this.file} was left as it is`,
+      {lock: this.name, path: this.file, epoch: this.epoch, currentEpoch: now},
+    );
+  }
+}

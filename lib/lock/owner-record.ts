@@ -1,0 +1,172 @@
+/** Who owns the lock, in its own words? One JSON line with a checksum; what is torn or empty is unknown, never "none". */
+import {closeSync, constants, fstatSync, openSync, readFileSync, renameSync, unlinkSync, writeSync} from 'node:fs';
+import {crc32} from 'node:zlib';
+import {LockError} from '../errors.js';
+import {type Identity, ourselves} from '../os/process.js';
+import {hasCode, SystemError} from '../os/system-error.js';
+import type {System} from '../os/system.js';
+
+/** One incarnation of one process on one node. */
+export interface Owner {
+  /** Node name, for people. */
+  readonly node: string;
+  /** /etc/machine-id; tells whether another boot id means a reboot of this machine. */
+  readonly machineId: string | undefined;
+  readonly bootId: string;
+  readonly pid: number;
+  readonly identity: Identity;
+  readonly pidNamespace: string;
+  readonly uid: number;
+  readonly exe: string;
+  readonly purpose: string;
+  /** Time of the acquisition, ISO 8601, for people. */
+  readonly since: string;
+}
+
+/** The update that an owner has begun: SHA-256 of the content before and of the content meant. */
+export interface PlannedUpdate {
+  readonly from: string | null;
+  readonly to: string;
+}
+
+/** Nobody owns the lock; `epoch` was the last one in force. */
+export interface FreeRecord {
+  readonly v: 1;
+  readonly state: 'free';
+  readonly lock: string;
+  readonly epoch: number;
+}
+
+export interface OwnedRecord {
+  readonly v: 1;
+  readonly state: 'owned';
+  readonly lock: string;
+  readonly epoch: number;
+  readonly owner: Owner;
+  readonly update?: PlannedUpdate;
+  /** The owner itself has given up in the middle: it lives, but will never act under this epoch again. */
+  readonly resigned?: true;
+}
+
+export type OwnerRecord = FreeRecord | OwnedRecord;
+
+/** What reading gave. */
+export type ReadRecord = OwnerRecord | {readonly state: 'unreadable'; readonly why: string};
+
+/**
+ * Records have one size and are written by one write(2) within one page, so that neither a kill nor a full disk
+ * can tear one that was there before.
+ */
+const SIZE = 4096;
+const MAX_EXE = 1024;
+
+/** Longest purpose, in characters. */
+export const MAX_PURPOSE = 256;
+
+/** The text of a record: padded with spaces to its fixed size. */
+export function encodeRecord(record: OwnerRecord): string {
+  const body = JSON.stringify(record);
+  const line = `${body.slice(0, -1)},"sum":"${crc32(body).toString(16).padStart(8, '0')}"}`;
+  const room = SIZE - 1 - Buffer.byteLength(line);
+  if (room < 0) throw new LockError('ERR_ARGUMENT', 'the owner record does not fit; give a shorter purpose', {lock: record.lock});
+  return `${line}${' '.repeat(room)}\n`;
+}
+
+/** Reads the text of a record. */
+export function decodeRecord(text: string): ReadRecord {
+  const line = text.trimEnd();
+  if (line === '') return unreadable('it is empty');
+  const match = /^(.*),"sum":"([0-9a-f]{8})"\}$/s.exec(line);
+  const body = `${match?.[1] ?? ''}}`;
+  if (!match || crc32(body).toString(16).padStart(8, '0') !== match[2]) return unreadable('it is torn: its checksum does not fit');
+  const record = JSON.parse(body) as OwnerRecord;
+  if (record.v !== 1) return unreadable(`its version is ${String((record as {v: unknown}).v)}; this program knows version 1`);
+  return record;
+}
+
+function unreadable(why: string): ReadRecord {
+  return {state: 'unreadable', why};
+}
+
+/** Reads a record by path. A reader may meet a writer in the middle, so a torn one is read again. */
+export function readRecord(path: string): ReadRecord {
+  let record = unreadable('it was never read');
+  for (let attempt = 0; attempt < 3; attempt++) {
+    try {
+      record = decodeRecord(readFileSync(path, 'utf8'));
+    } catch (error) {
+      if (hasCode(error, 'ENOENT')) return unreadable('it is missing');
+      throw error;
+    }
+    if (record.state !== 'unreadable') break;
+  }
+  return record;
+}
+
+/** The owner record of a process that holds the guard, on a descriptor opened while it holds it. */
+export interface RecordFile {
+  write(record: OwnerRecord): void;
+  close(): void;
+}
+
+/**
+ * Opens the record for writing. A forced handover replaces the file, so what an owner that was fenced writes later
+ * goes to an inode that nobody reads any more.
+ */
+export function openRecord(path: string): RecordFile {
+  const fd = openSync(path, constants.O_WRONLY | constants.O_NOFOLLOW);
+  return {
+    write(record) {
+      writeWhole(fd, path, encodeRecord(record));
+    },
+    close() {
+      closeSync(fd);
+    },
+  };
+}
+
+function writeWhole(fd: number, path: string, text: string): void {
+  const written = writeSync(fd, text, 0);
+  if (written !== SIZE || fstatSync(fd).size !== SIZE) throw new SystemError(28, 'write', path);
+}
+
+/** Replaces the record by a new file; see openRecord. The caller holds the guard. */
+export function replaceRecord(path: string, record: OwnerRecord): void {
+  const scratch = `${path}.new`;
+  try {
+    const fd = openSync(scratch, constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC | constants.O_NOFOLLOW, 0o644);
+    try {
+      writeWhole(fd, scratch, encodeRecord(record));
+    } finally {
+      closeSync(fd);
+    }
+    renameSync(scratch, path);
+  } catch (error) {
+    try {
+      unlinkSync(scratch);
+    } catch (failure) {
+      if (!hasCode(failure, 'ENOENT')) throw failure;
+    }
+    throw error;
+  }
+}
+
+/** This process as an owner, from now on. */
+export function ownerFor(system: System, purpose: string): Owner {
+  if (purpose.length > MAX_PURPOSE || /[\0\n]/.test(purpose)) {
+    throw new LockError('ERR_ARGUMENT', `a purpose is one line of at most ${MAX_PURPOSE} characters`);
+  }
+  const {pid, identity, exe} = ourselves(system);
+  return {
+    node: system.node,
+    machineId: system.machineId,
+    bootId: system.bootId,
+    pid,
+    identity,
+    pidNamespace: system.pidNamespace,
+    uid: system.uid,
+    exe: exe.slice(0, MAX_EXE),
+    purpose,
+    since: new Date(system.now()).toISOString(),
+  };
+}

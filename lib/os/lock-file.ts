@@ -1,0 +1,126 @@
+/** How is one open file locked? An open file description and the locks it takes, whole or in ranges. */
+import {constants, fstatSync, statSync} from 'node:fs';
+import {type Conflict, LOCK_KIND, LOCK_TYPE, native} from './native.js';
+import {check, errnoOf, SystemError} from './system-error.js';
+import {enqueue, isQueued, type Range} from './wait-queue.js';
+
+export type LockKind = keyof typeof LOCK_KIND;
+export type LockMode = 'shared' | 'exclusive';
+
+function inodeKey({dev, ino}: {dev: bigint; ino: bigint}): string {
+  return `${dev}:${ino}`;
+}
+
+export const WHOLE: Range = {start: 0, length: 0};
+
+const EAGAIN = -errnoOf('EAGAIN');
+const EACCES = -errnoOf('EACCES');
+const ECANCELED = -errnoOf('ECANCELED');
+const SYSCALL = {ofd: 'fcntl', flock: 'flock', posix: 'fcntl'} as const;
+
+/** An open file description that takes locks. The caller closes it; closing gives back what only it held. */
+export class LockFile {
+  readonly path: string;
+  readonly fd: number;
+  readonly kind: LockKind;
+  /** Device and inode: names the file in this process's queues. */
+  readonly key: string;
+  #closed = false;
+
+  private constructor(path: string, fd: number, kind: LockKind) {
+    this.path = path;
+    this.fd = fd;
+    this.kind = kind;
+    this.key = inodeKey(fstatSync(fd, {bigint: true}));
+  }
+
+  /** The key that a LockFile on this path has now. */
+  static keyOf(path: string): string {
+    return inodeKey(statSync(path, {bigint: true}));
+  }
+
+  /** Opens a file; `flags` as in open(2), by default read and write. Throws SystemError. */
+  static open(path: string, {kind = 'ofd', flags = constants.O_RDWR}: {kind?: LockKind; flags?: number} = {}): LockFile {
+    return new LockFile(path, check<number>(native.open(path, flags | constants.O_NOFOLLOW, 0o644), 'open', path), kind);
+  }
+
+  /** Opens a path as anyone would, symbolic links followed. */
+  static follow(path: string, {kind = 'ofd', flags = constants.O_RDWR}: {kind?: LockKind; flags?: number} = {}): LockFile {
+    return new LockFile(path, check<number>(native.open(path, flags, 0o644), 'open', path), kind);
+  }
+
+  /** Wraps a descriptor that the addon opened (a copy from pidfd_getfd). */
+  static adopt(path: string, fd: number, kind: LockKind = 'ofd'): LockFile {
+    return new LockFile(path, fd, kind);
+  }
+
+  /** Takes the lock if nobody is in the way, and says whether it did. Never waits. */
+  try(mode: LockMode, range: Range = WHOLE): boolean {
+    const result = native.setLock(this.fd, LOCK_KIND[this.kind], LOCK_TYPE[mode], range.start, range.length);
+    if (result === EAGAIN || result === EACCES) return false;
+    check(result, SYSCALL[this.kind], this.path);
+    return true;
+  }
+
+  /**
+   * Takes the lock, waiting on a thread of its own. Waiters of this process queue, first come first served.
+   * Rejects with signal.reason when aborted, and then holds nothing of that range.
+   */
+  async wait(mode: LockMode, {range = WHOLE, signal}: {range?: Range; signal?: AbortSignal | undefined} = {}): Promise<void> {
+    signal?.throwIfAborted();
+    if (!isQueued(this.key) && this.try(mode, range)) return;
+    await enqueue({key: this.key, shared: mode === 'shared', range, signal}, async () => {
+      if (this.try(mode, range)) return;
+      await this.#block(mode, range, signal);
+    });
+  }
+
+  #block(mode: LockMode, range: Range, signal: AbortSignal | undefined): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const finish = (result: number) => {
+        signal?.removeEventListener('abort', abort);
+        if (result === 0 && signal?.aborted) this.unlock(range);
+        if (signal?.aborted) reject(signal.reason as Error);
+        else if (result === 0) resolve();
+        else reject(new SystemError(result, SYSCALL[this.kind], this.path));
+      };
+      const wait = native.waitLock(this.fd, LOCK_KIND[this.kind], LOCK_TYPE[mode], range.start, range.length, finish);
+      const abort = () => {
+        if (typeof wait !== 'number') wait.abort();
+      };
+      if (typeof wait === 'number') finish(wait === 0 ? ECANCELED : wait);
+      else signal?.addEventListener('abort', abort, {once: true});
+    });
+  }
+
+  /** The first lock in the way of `mode`, undefined when there is none (F_OFD_GETLK, F_GETLK: fcntl(2)). */
+  test(mode: LockMode, range: Range = WHOLE): Conflict | undefined {
+    const result = native.getLock(this.fd, LOCK_KIND[this.kind], LOCK_TYPE[mode], range.start, range.length);
+    return check<Conflict | undefined>(result, SYSCALL[this.kind], this.path);
+  }
+
+  /** Gives a range back, for every copy of this description in every process. */
+  unlock(range: Range = WHOLE): void {
+    check(native.setLock(this.fd, LOCK_KIND[this.kind], LOCK_TYPE.unlock, range.start, range.length), SYSCALL[this.kind], this.path);
+  }
+
+  /** False when the path no longer names this inode: it was replaced or removed. */
+  isCurrent(): boolean {
+    return fstatSync(this.fd).nlink > 0;
+  }
+
+  get closed(): boolean {
+    return this.#closed;
+  }
+
+  /** Closes this copy; the lock lives on in copies that others have. Closing twice does nothing. */
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    check(native.close(this.fd), 'close', this.path);
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+}

@@ -1,0 +1,55 @@
+/** Which machine, which boot, which time? Everything about the surroundings is asked here, and can be replaced. */
+import {readFileSync, readlinkSync} from 'node:fs';
+import {hostname, tmpdir} from 'node:os';
+
+/** The surroundings that Locksmith reads; tests give another proc root or environment. */
+export interface System {
+  /** Where procfs is mounted: `/proc`. */
+  readonly procRoot: string;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** Node name for people; it proves nothing. */
+  readonly node: string;
+  /** /etc/machine-id (machine-id(5)); undefined where there is none. */
+  readonly machineId: string | undefined;
+  /** Differs for each boot (random(4), /proc/sys/kernel/random/boot_id). */
+  readonly bootId: string;
+  /** Inode of our pid namespace, as /proc/self/ns/pid prints it. */
+  readonly pidNamespace: string;
+  readonly uid: number;
+  readonly tmpdir: string;
+  /** Milliseconds since 1970, to show people and to seed epochs. */
+  now(): number;
+}
+
+function readTrimmed(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8').trim() || undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Reads the surroundings once. Throws where procfs is not mounted: without it no verdict is possible. */
+export function readSystem(changes: Partial<System> = {}): System {
+  const procRoot = changes.procRoot ?? '/proc';
+  return {
+    procRoot,
+    env: process.env,
+    node: hostname(),
+    machineId: readTrimmed('/etc/machine-id'),
+    bootId: readFileSync(`${procRoot}/sys/kernel/random/boot_id`, 'utf8').trim(),
+    pidNamespace: readlinkSync(`${procRoot}/self/ns/pid`),
+    uid: process.geteuid?.() ?? 0,
+    tmpdir: tmpdir(),
+    now: Date.now,
+    ...changes,
+  };
+}
+
+let shared: System | undefined;
+
+/** The surroundings of this process. */
+export function system(): System {
+  shared ??= readSystem();
+  return shared;
+}

@@ -1,0 +1,138 @@
+/** How is everything that passes the gate stopped, for a bounded time and with its acknowledgement? */
+import {LockError} from '../errors.js';
+import {Deadline} from '../os/deadline.js';
+import {LockFile} from '../os/lock-file.js';
+import {fileId} from '../os/mounts.js';
+import {type HoldTimer, native} from '../os/native.js';
+import {findOpeners} from '../os/lock-table.js';
+import {readable} from '../os/process.js';
+import {check} from '../os/system-error.js';
+import type {ConfigLock} from '../lock/config-lock.js';
+import {emptyRoom, reenter, shutDoor} from '../lock/gate.js';
+
+/** Longest hold unless another time is asked for, in milliseconds. */
+export const DEFAULT_HOLD = 90_000;
+const LONGEST_HOLD = 86_400_000;
+
+export interface HoldOptions {
+  /** Bound in milliseconds, from the call on: for the acknowledgement and the hold together. */
+  readonly for?: number | undefined;
+  readonly signal?: AbortSignal | undefined;
+  /**
+   * Gate descriptions taken over from an owner that can't come to the hold point (break-glass): their share of the
+   * gate is given back once the door is shut, and restored if the hold is not granted.
+   */
+  readonly evict?: readonly LockFile[];
+}
+
+/** A hold that was granted: nobody is inside a cycle, nobody can enter one. Ends by `release`, with this process, or at its deadline. */
+export class Hold {
+  readonly name: string;
+  /** Milliseconds from the call to the acknowledgement. */
+  readonly acknowledgedAfter: number;
+  readonly #gate: LockFile;
+  readonly #timer: HoldTimer;
+  readonly #deadline: Deadline;
+  #released = false;
+
+  constructor(name: string, gate: LockFile, timer: HoldTimer, deadline: Deadline, acknowledgedAfter: number) {
+    this.name = name;
+    this.acknowledgedAfter = acknowledgedAfter;
+    this.#gate = gate;
+    this.#timer = timer;
+    this.#deadline = deadline;
+  }
+
+  /** Aborts at the deadline. */
+  get signal(): AbortSignal {
+    return this.#deadline.signal;
+  }
+
+  /** Milliseconds until it ends by itself. */
+  remaining(): number {
+    return this.#released ? 0 : this.#deadline.remaining();
+  }
+
+  /** True while nobody can enter. A holder that was stopped and wakes late sees here that its time is over. */
+  inForce(): boolean {
+    return !this.#released && !this.#deadline.expired && check(native.pidfdExited(this.#timer.channel), 'poll') === 0;
+  }
+
+  /** Throws ERR_HOLD_EXPIRED when it has ended. */
+  assertInForce(): void {
+    if (!this.inForce()) throw new LockError('ERR_HOLD_EXPIRED', `the hold on ${this.name} has ended`, {lock: this.name});
+  }
+
+  /** Lets everybody go on. A second call does nothing. */
+  async release(): Promise<void> {
+    if (this.#released) return;
+    this.#released = true;
+    this.#deadline.cancel();
+    this.#gate.unlock();
+    await endTimer(this.#timer);
+    this.#gate.close();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.release();
+  }
+}
+
+/** Ends the timer's process and reaps it. */
+async function endTimer(timer: HoldTimer): Promise<void> {
+  native.close(timer.channel);
+  await readable(timer.pidfd);
+  check(native.reapHoldTimer(timer.pidfd), 'waitid');
+  native.close(timer.pidfd);
+}
+
+/** Processes that have a share of a gate. */
+async function insiders(config: ConfigLock): Promise<number[]> {
+  const {openers} = await findOpeners(config.system, fileId(config.system, config.paths.gate));
+  return [...new Set(openers.filter(({pid, locks}) => locks.length > 0 && pid !== process.pid).map(({pid}) => pid))];
+}
+
+async function refused(config: ConfigLock, deadline: Deadline, milliseconds: number): Promise<unknown> {
+  if (!deadline.expired) return deadline.signal.reason;
+  const pids = await insiders(config);
+  const who = pids.length > 0 ? `pid ${pids.join(', pid ')}` : 'a process that can not be seen from here';
+  return new LockError('ERR_HOLD_REFUSED', `${who} did not come to the hold point of ${config.name} within ${milliseconds} ms`, {lock: config.name, path: config.file, pids});
+}
+
+function checkedBound(milliseconds: number): number {
+  if (!Number.isInteger(milliseconds) || milliseconds < 1 || milliseconds > LONGEST_HOLD) {
+    throw new LockError('ERR_ARGUMENT', `a hold lasts a whole number of milliseconds from 1 to ${LONGEST_HOLD}, not ${milliseconds}`);
+  }
+  return milliseconds;
+}
+
+/** With the door shut and the timer running: waits until the last one has left. */
+async function drain(gate: LockFile, evict: readonly LockFile[], deadline: Deadline): Promise<void> {
+  for (const share of evict) share.unlock();
+  try {
+    await emptyRoom(gate, deadline.signal);
+  } catch (error) {
+    for (const share of evict) reenter(share);
+    throw error;
+  }
+}
+
+/** Stops everything that passes the gate of a lock. Rejects with ERR_HOLD_REFUSED and the pids that did not come, or with signal.reason. */
+export async function hold(config: ConfigLock, {for: bound = DEFAULT_HOLD, signal, evict = []}: HoldOptions = {}): Promise<Hold> {
+  const deadline = new Deadline(checkedBound(bound), signal);
+  const gate = LockFile.open(config.paths.gate);
+  let timer: HoldTimer | undefined;
+  try {
+    await shutDoor(gate, deadline.signal);
+    timer = check<HoldTimer>(native.startHoldTimer(gate.fd, Math.max(1, Math.ceil(deadline.remaining()))), 'fork');
+    await drain(gate, evict, deadline);
+    return new Hold(config.name, gate, timer, deadline, bound - deadline.remaining());
+  } catch (error) {
+    const reason = deadline.signal.aborted ? await refused(config, deadline, bound) : error;
+    deadline.cancel();
+    gate.unlock();
+    if (timer) await endTimer(timer);
+    gate.close();
+    throw reason;
+  }
+}

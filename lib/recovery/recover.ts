@@ -1,0 +1,89 @@
+/** How is a lock taken back from the dead? The safe release: proof, audit, hold, no contender, handover, clean, ALL CLEAR. */
+import {LockError} from '../errors.js';
+import type {ConfigLock} from '../lock/config-lock.js';
+import type {OwnerRecord} from '../lock/owner-record.js';
+import {monotonic} from '../os/deadline.js';
+import {LockFile} from '../os/lock-file.js';
+import {findOpeners} from '../os/lock-table.js';
+import {fileId} from '../os/mounts.js';
+import {appendAudit} from './audit.js';
+import type {ValidateFile} from './clean.js';
+import {drainContenders} from './contenders.js';
+import {DEFAULT_HOLD, hold} from './hold.js';
+import {examineOwner} from './incarnation.js';
+import {type Certificate, type OnStep, type StepName, takeBack} from './take-back.js';
+import {examine, summarize, type Verdict} from './verdict.js';
+
+export interface RecoverOptions {
+  /** Bound of the hold in milliseconds. */
+  readonly hold?: number | undefined;
+  /** Sees each step as it is done. */
+  readonly onStep?: OnStep | undefined;
+  /** Refuses the file as cleaning leaves it, by throwing; the bit then stays set. */
+  readonly validate?: ValidateFile | undefined;
+  /** Why, for the audit and for whoever meets the lock meanwhile. */
+  readonly reason?: string | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** Counts the time and passes each step on. */
+export function stepper(onStep: OnStep | undefined): (name: StepName, facts?: Readonly<Record<string, unknown>>) => number {
+  const start = monotonic();
+  return (step, facts = {}) => {
+    const at = Math.round((monotonic() - start) * 1000) / 1000;
+    onStep?.({step, at, ...facts});
+    return at;
+  };
+}
+
+/** One recoverer at a time. The caller closes what it gets. Throws ERR_RECOVERY_BUSY and names the other. */
+export async function lockRecovery(config: ConfigLock): Promise<LockFile> {
+  const file = LockFile.open(config.paths.recovery);
+  if (file.try('exclusive')) return file;
+  file.close();
+  const {openers} = await findOpeners(config.system, fileId(config.system, config.paths.recovery));
+  const pids = [...new Set(openers.filter(({locks}) => locks.length > 0).map(({pid}) => pid))];
+  throw new LockError('ERR_RECOVERY_BUSY', `${config.name} is being recovered already by pid ${pids.join(', ') || 'unknown'}`, {lock: config.name, path: config.file, pids});
+}
+
+function notDead(config: ConfigLock, verdict: Verdict): LockError {
+  return new LockError('ERR_NOT_DEAD', `${summarize(verdict)} Nothing was changed.`, {
+    lock: config.name,
+    path: config.file,
+    verdict,
+    ...(verdict.owner && {owner: verdict.owner}),
+    ...(verdict.epoch !== null && {epoch: verdict.epoch}),
+  });
+}
+
+/** The same incarnation, the same epoch, still dead? The guard is in our hands, which proves that no copy of it lives. */
+function verifyStillDead(config: ConfigLock, verdict: Verdict, record: OwnerRecord | undefined): void {
+  const same = record?.state === 'owned' && record.epoch === verdict.epoch && record.owner.identity === verdict.owner?.identity && config.bit.read() === 1;
+  if (!same) throw new LockError('ERR_OWNER_CHANGED', `the owner of ${config.name} changed while it was being recovered`, {lock: config.name, path: config.file});
+  const dead = record.resigned === true || examineOwner(config.system, record.owner).existence === 'gone';
+  if (!dead) throw notDead(config, verdict);
+}
+
+/**
+ * Takes a lock back from an owner that is proven dead. Rejects with ERR_NOT_DEAD (its `verdict` says which: FREE,
+ * ALIVE, FROZEN, UNKNOWN), ERR_HOLD_REFUSED, ERR_CONTENDED, ERR_RECOVERY_BUSY or ERR_NOT_CLEAN. Killed between any two steps, running
+ * it again finishes.
+ */
+export async function recover(config: ConfigLock, options: RecoverOptions = {}): Promise<Certificate> {
+  const {hold: bound = DEFAULT_HOLD, onStep, validate, reason = 'the owner is proven dead', signal} = options;
+  const step = stepper(onStep);
+  using _recovery = await lockRecovery(config);
+  step('recovery-lock');
+  const verdict = await examine(config);
+  step('verdict', {state: verdict.state, summary: summarize(verdict), owner: verdict.owner, epoch: verdict.epoch});
+  if (verdict.state !== 'DEAD') throw notDead(config, verdict);
+  await appendAudit(config.system, config.roots.state, 'recover.intent', config.name, {reason, owner: verdict.owner, epoch: verdict.epoch, evidence: verdict.evidence}, signal);
+  step('intent');
+  await using stop = await hold(config, {for: bound, signal});
+  step('hold', {acknowledgedAfter: stop.acknowledgedAfter, remaining: stop.remaining()});
+  using guard = LockFile.open(config.paths.guard);
+  const drained = await drainContenders(config, guard, stop, {onContenders: contenders => step('contenders', {contenders})});
+  if (drained.length === 0) step('contenders', {contenders: []});
+  step('guard');
+  return takeBack({config, hold: stop, verdict, forced: false, reason, drained, validate, step, verify: record => verifyStillDead(config, verdict, record)});
+}

@@ -1,0 +1,174 @@
+/**
+ * How does the lock pass from its old owner to us and end clean? The second half of recovery and of break-glass:
+ * verify, handover, clean, clear, ALL CLEAR. The guard is in our hands, the hold in force.
+ */
+import {LockError} from '../errors.js';
+import type {ConfigLock} from '../lock/config-lock.js';
+import {nextEpoch} from '../lock/epoch.js';
+import {type OwnedRecord, openRecord, ownerFor, type OwnerRecord, replaceRecord} from '../lock/owner-record.js';
+import {hasCode} from '../os/system-error.js';
+import {appendAudit, type AuditRecord} from './audit.js';
+import {type Cleaned, cleanConfig, type ValidateFile} from './clean.js';
+import type {Contender} from './contenders.js';
+import type {Hold} from './hold.js';
+import type {Verdict} from './verdict.js';
+
+/** Names of the steps, in their order. */
+export type StepName =
+  | 'recovery-lock'
+  | 'verdict'
+  | 'intent'
+  | 'takeover'
+  | 'hold'
+  | 'contenders'
+  | 'guard'
+  | 'verify'
+  | 'handover'
+  | 'clean'
+  | 'clear'
+  | 'all-clear';
+
+/** One step of a recovery as it happens. `at`: milliseconds since the beginning. */
+export interface Step {
+  readonly step: StepName;
+  readonly at: number;
+  readonly [fact: string]: unknown;
+}
+
+export type OnStep = (step: Step) => void;
+
+/** ALL CLEAR: who took what from whom, why, and in which state the file is now. */
+export interface Certificate {
+  readonly lock: string;
+  readonly file: string;
+  readonly forced: boolean;
+  readonly reason: string;
+  /** Who recovered. */
+  readonly by: {readonly node: string; readonly pid: number; readonly uid: number};
+  readonly at: string;
+  /** The verdict that this rests on, with the old owner and all evidence. */
+  readonly verdict: Verdict;
+  readonly epochs: {readonly before: number; readonly after: number};
+  readonly outcome: Cleaned['outcome'];
+  readonly sha256: string | null;
+  readonly removedShadows: readonly string[];
+  /** Who had to be waited for. */
+  readonly drained: readonly Contender[];
+  /** Milliseconds from the first step to ALL CLEAR. */
+  readonly took: number;
+  /** Where the audit log has it. */
+  readonly audit: {readonly seq: number; readonly hash: string};
+}
+
+/** What both ways of taking back have in common. */
+export interface TakeBack {
+  readonly config: ConfigLock;
+  readonly hold: Hold;
+  readonly verdict: Verdict;
+  readonly forced: boolean;
+  readonly reason: string;
+  readonly drained: readonly Contender[];
+  readonly validate: ValidateFile | undefined;
+  readonly step: (name: StepName, facts?: Readonly<Record<string, unknown>>) => number;
+  /** Judges once more, guard in hand; throws to end it here, with nothing changed. */
+  readonly verify: (record: OwnerRecord | undefined) => void;
+}
+
+function readOld(config: ConfigLock): OwnerRecord | undefined {
+  const record = config.readRecord();
+  return record.state === 'unreadable' ? undefined : record;
+}
+
+/**
+ * The handover: the record names us, then the bit's epoch is compared and raised; the bit stays set. Both files are
+ * replaced, so whatever the old owner still writes through its descriptors is lost. Killed in between, the record
+ * names a dead recoverer of a higher epoch, and running recovery again goes on from there.
+ */
+async function handOver({config, forced, reason}: TakeBack, old: OwnerRecord | undefined): Promise<OwnedRecord> {
+  const before = config.bit.epoch();
+  const epoch = await nextEpoch(config.system, config.roots.state, Math.max(before, old?.epoch ?? 0));
+  const purpose = `${forced ? 'break-glass' : 'recovery'}: ${reason}`.slice(0, 200).replaceAll(/[\0\n]/g, ' ');
+  const update = old?.state === 'owned' ? old.update : undefined;
+  const planned: OwnedRecord = {v: 1, state: 'owned', lock: config.name, epoch, owner: ownerFor(config.system, purpose), ...(update && {update})};
+  replaceRecord(config.paths.owner, planned);
+  try {
+    const record = {...planned, epoch: config.bit.handover(before, epoch)};
+    if (record.epoch !== epoch) replaceRecord(config.paths.owner, record);
+    return record;
+  } catch (error) {
+    resign(config, planned);
+    throw error;
+  }
+}
+
+/** We live, but go no further: says so, so that the next recovery need not wait for our death. */
+function resign(config: ConfigLock, record: OwnedRecord): void {
+  const file = openRecord(config.paths.owner);
+  try {
+    file.write({...record, resigned: true});
+  } finally {
+    file.close();
+  }
+}
+
+function clearBit(config: ConfigLock, epoch: number): void {
+  config.bit.clear(epoch);
+  if (config.bit.read() !== 0) throw new LockError('ERR_FENCED', `the bit of ${config.name} was set again by somebody`, {lock: config.name, path: config.bit.path, epoch});
+  const file = openRecord(config.paths.owner);
+  try {
+    file.write({v: 1, state: 'free', lock: config.name, epoch});
+  } finally {
+    file.close();
+  }
+}
+
+async function cleanAndClear(work: TakeBack, mine: OwnedRecord): Promise<Cleaned> {
+  const {config, hold, step} = work;
+  try {
+    hold.assertInForce();
+    const cleaned = await cleanConfig(config, mine.epoch, mine.update, work.validate);
+    step('clean', {outcome: cleaned.outcome, sha256: cleaned.sha256, removed: cleaned.removed});
+    hold.assertInForce();
+    clearBit(config, mine.epoch);
+    step('clear', {bit: config.bit.path, value: 0});
+    return cleaned;
+  } catch (error) {
+    if (!hasCode(error, 'ESTALE', 'EALREADY', 'ERR_FENCED')) resign(config, mine);
+    throw error;
+  }
+}
+
+/** Takes the lock, cleans the file and clears the bit. Whatever is thrown, the lock can be recovered again. */
+export async function takeBack(work: TakeBack): Promise<Certificate> {
+  const {config, hold, verdict, step} = work;
+  const old = readOld(config);
+  work.verify(old);
+  step('verify', {state: verdict.state, epoch: verdict.epoch});
+  hold.assertInForce();
+  const mine = await handOver(work, old);
+  const epochs = {before: verdict.epoch ?? old?.epoch ?? 0, after: mine.epoch};
+  step('handover', {epochs});
+  const cleaned = await cleanAndClear(work, mine);
+  return certify(work, cleaned, epochs);
+}
+
+async function certify(work: TakeBack, cleaned: Cleaned, epochs: Certificate['epochs']): Promise<Certificate> {
+  const {config, verdict, forced, reason, drained, step} = work;
+  const facts = {
+    file: config.file,
+    forced,
+    reason,
+    owner: verdict.owner,
+    epochs,
+    outcome: cleaned.outcome,
+    sha256: cleaned.sha256,
+    removedShadows: cleaned.removed,
+    drained,
+  };
+  const {seq, hash, time}: AuditRecord = await appendAudit(config.system, config.roots.state, 'all-clear', config.name, facts);
+  const {owner: _, ...shown} = facts;
+  const by = {node: config.system.node, pid: process.pid, uid: config.system.uid};
+  const certificate = {lock: config.name, ...shown, by, at: time, verdict, audit: {seq, hash}};
+  const took = step('all-clear', {certificate});
+  return {...certificate, took};
+}

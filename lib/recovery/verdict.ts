@@ -1,0 +1,256 @@
+/** Who owns the lock, and is he alive, frozen, or proven dead? Looking changes nothing. */
+import {basename} from 'node:path';
+import {constants} from 'node:fs';
+import type {ConfigLock} from '../lock/config-lock.js';
+import {isClosed} from '../lock/gate.js';
+import type {Owner, ReadRecord} from '../lock/owner-record.js';
+import type {BitKind} from '../os/lock-bit.js';
+import {LockFile} from '../os/lock-file.js';
+import {findOpeners, type Holder, readLockTable, type Waiter} from '../os/lock-table.js';
+import {type FileId, fileId} from '../os/mounts.js';
+import {describeProcess, examineProcess} from '../os/process.js';
+import {type Evidence, examineOwner, type Incarnation} from './incarnation.js';
+
+/** Exactly one of these; UNKNOWN is an answer, and never releases a lock. */
+export type State = 'FREE' | 'ALIVE' | 'FROZEN' | 'DEAD' | 'UNKNOWN';
+
+/** What looking at a lock gave: the judgement and everything it rests on. */
+export interface Verdict {
+  readonly name: string;
+  readonly file: string;
+  /** The bit is set: the file must not be used by anybody but its owner. */
+  readonly hot: boolean;
+  readonly state: State;
+  /** Fencing token in force; null when it could not be read. */
+  readonly epoch: number | null;
+  /** Owner on record; null when there is none or it can't be read. */
+  readonly owner: Owner | null;
+  readonly bit: {readonly path: string; readonly kind: BitKind; readonly value: 0 | 1 | null};
+  readonly holders: readonly Holder[];
+  readonly waiters: readonly Waiter[];
+  readonly evidence: readonly Evidence[];
+  /** False when something could not be looked at; `evidence` says what, `next` how to see it. */
+  readonly complete: boolean;
+  /** What to do next: sentences and commands. */
+  readonly next: readonly string[];
+}
+
+/** What was read, before anything is concluded from it. */
+interface Sight {
+  readonly bit: 0 | 1 | undefined;
+  readonly epoch: number | undefined;
+  readonly problem: string | undefined;
+  readonly record: ReadRecord;
+  readonly guardHeld: boolean;
+  readonly onHold: boolean;
+  readonly holders: readonly Holder[];
+  readonly waiters: readonly Waiter[];
+  readonly unreadable: readonly number[];
+}
+
+interface Judgement {
+  readonly state: State;
+  readonly evidence: readonly Evidence[];
+}
+
+function readBit(config: ConfigLock): Pick<Sight, 'bit' | 'epoch' | 'problem'> {
+  try {
+    return {bit: config.bit.read(), epoch: config.bit.epoch(), problem: undefined};
+  } catch (error) {
+    return {bit: undefined, epoch: undefined, problem: (error as Error).message};
+  }
+}
+
+function testLocks(config: ConfigLock): {guardHeld: boolean; onHold: boolean} {
+  using guard = LockFile.open(config.paths.guard, {flags: constants.O_RDONLY});
+  using gate = LockFile.open(config.paths.gate, {flags: constants.O_RDONLY});
+  return {guardHeld: guard.test('exclusive') !== undefined, onHold: isClosed(gate)};
+}
+
+function waitersOn(config: ConfigLock, guard: FileId): Waiter[] {
+  return readLockTable(config.system)
+    .filter(row => row.waiting && row.inode === guard.inode && row.major === guard.major && row.minor === guard.minor)
+    .map(row => ({pid: row.pid > 0 ? row.pid : undefined, kind: 'ofd'}));
+}
+
+/** Everybody who shares the description that holds the guard. Only looked for when it is held. */
+async function findHolders(config: ConfigLock): Promise<Pick<Sight, 'holders' | 'waiters' | 'unreadable'>> {
+  const guard = fileId(config.system, config.paths.guard);
+  const {openers, unreadable} = await findOpeners(config.system, guard);
+  const holders = openers
+    .filter(opener => opener.locks.length > 0)
+    .map(({pid, fd}) => ({pid, kind: 'ofd', mode: 'exclusive' as const, via: `descriptor ${fd}`}));
+  const idle = openers.filter(opener => opener.locks.length === 0 && opener.pid !== process.pid).map(opener => opener.pid);
+  const waiters = waitersOn(config, guard).map((waiter, index) => ({...waiter, pid: waiter.pid ?? idle[index]}));
+  return {holders, waiters, unreadable};
+}
+
+async function look(config: ConfigLock): Promise<Sight> {
+  const record = config.readRecord();
+  const bit = readBit(config);
+  const locks = testLocks(config);
+  const found = locks.guardHeld ? await findHolders(config) : {holders: [], waiters: [], unreadable: []};
+  return {record, ...bit, ...locks, ...found};
+}
+
+/** Looks again until bit, record and guard stood still meanwhile; a busy lock may not. */
+async function lookSteadily(config: ConfigLock): Promise<{sight: Sight; steady: boolean}> {
+  let sight = await look(config);
+  for (let attempt = 0; attempt < 5; attempt++) {
+    const again = {record: config.readRecord(), ...readBit(config), ...testLocks(config)};
+    const {record, bit, epoch, problem, guardHeld, onHold} = sight;
+    if (JSON.stringify(again) === JSON.stringify({record, bit, epoch, problem, guardHeld, onHold})) return {sight, steady: true};
+    sight = await look(config);
+  }
+  return {sight, steady: false};
+}
+
+function recordEvidence(record: ReadRecord): Evidence {
+  const looked = 'owner record';
+  if (record.state === 'unreadable') return {looked, saw: record.why, follows: 'who owned the lock last is unknown'};
+  if (record.state === 'free') return {looked, saw: `no owner since epoch ${record.epoch}`, follows: 'the last owner gave the lock back'};
+  const {owner} = record;
+  const purpose = owner.purpose === '' ? '' : `, for "${owner.purpose}"`;
+  return {
+    looked,
+    saw: `pid ${owner.pid} on ${owner.node} (${owner.exe}, uid ${owner.uid}) since ${owner.since}, epoch ${record.epoch}${purpose}`,
+    follows: record.resigned ? 'that process has given up in the middle and said so' : 'that incarnation is the owner on record',
+  };
+}
+
+function bitEvidence(config: ConfigLock, {bit, epoch, problem}: Sight): Evidence {
+  const looked = `bit ${config.bit.path}`;
+  if (problem !== undefined) return {looked, saw: problem, follows: 'whether the file is HOT is unknown'};
+  return bit === 1
+    ? {looked, saw: `1, epoch ${epoch}`, follows: 'an update is under way or was cut short'}
+    : {looked, saw: `0, epoch ${epoch}`, follows: 'no update is under way'};
+}
+
+function guardEvidence(config: ConfigLock, {guardHeld, holders}: Sight): Evidence {
+  const looked = `guard ${config.paths.guard} (F_OFD_GETLK, then /proc/PID/fdinfo)`;
+  if (!guardHeld) return {looked, saw: 'nobody holds it', follows: 'no copy of the owner’s descriptor lives anywhere'};
+  if (holders.length === 0) return {looked, saw: 'it is held, and no process shows the descriptor', follows: 'somebody holds the lock who can not be seen'};
+  const who = [...new Set(holders.map(({pid}) => describeProcess(config.system, pid)))].join(', ');
+  return {looked, saw: `held by ${who}`, follows: 'the lock is in their hands'};
+}
+
+function scanEvidence({unreadable}: Sight): Evidence[] {
+  if (unreadable.length === 0) return [];
+  return [{looked: 'descriptors of all processes', saw: `${unreadable.length} processes may not be read by this user`, follows: 'there may be holders that are not listed'}];
+}
+
+/** The living holders decide; a lock that nobody shows stays UNKNOWN. */
+function judgeHolders(config: ConfigLock, {holders}: Sight): Judgement {
+  const pids = [...new Set(holders.map(({pid}) => pid))];
+  const present = pids.map(pid => ({pid, presence: examineProcess(config.system, pid)}));
+  const running = present.flatMap(({presence}) => (presence.kind === 'running' ? [presence.facts] : []));
+  if (running.length === 0) return {state: 'UNKNOWN', evidence: []};
+  const evidence = running.map(facts => ({
+    looked: `holder pid ${facts.pid} (${facts.identity})`,
+    saw: `${facts.command} exists, ${facts.frozen ?? `state ${facts.state}`}`,
+    follows: facts.frozen === undefined ? 'it keeps the guard' : 'it keeps the guard, but can not run',
+  }));
+  return {state: running.every(facts => facts.frozen !== undefined) ? 'FROZEN' : 'ALIVE', evidence};
+}
+
+/** The bit is set and somebody is on record: the incarnation and the guard decide. */
+function judgeOwner(config: ConfigLock, sight: Sight, incarnation: Incarnation, resigned: boolean): Judgement {
+  const {existence, evidence} = incarnation;
+  if (existence === 'unknown') return {state: 'UNKNOWN', evidence: [evidence]};
+  if (!sight.guardHeld && (existence === 'gone' || resigned)) return {state: 'DEAD', evidence: [evidence]};
+  if (existence !== 'gone') return {state: existence === 'frozen' ? 'FROZEN' : 'ALIVE', evidence: [evidence]};
+  const holders = judgeHolders(config, sight);
+  return {state: holders.state, evidence: [evidence, ...holders.evidence]};
+}
+
+function judge(config: ConfigLock, sight: Sight): Judgement {
+  const {bit, epoch, record, guardHeld} = sight;
+  if (bit === undefined || epoch === undefined || record.state === 'unreadable') return {state: 'UNKNOWN', evidence: []};
+  if (bit === 0) return guardHeld ? judgeHolders(config, sight) : {state: 'FREE', evidence: []};
+  if (record.state === 'free' || record.epoch < epoch) {
+    const stranger = {looked: 'bit and owner record together', saw: `the bit is set, and the record knows no owner of epoch ${epoch}`, follows: 'somebody set the bit who left no record: nobody vouches for an owner'};
+    return {state: 'UNKNOWN', evidence: [stranger]};
+  }
+  return judgeOwner(config, sight, examineOwner(config.system, record.owner), record.resigned === true);
+}
+
+function ownerOf({record}: Sight): Owner | null {
+  return record.state === 'owned' ? record.owner : null;
+}
+
+function epochOf({record, epoch}: Sight): number | null {
+  if (epoch === undefined) return null;
+  return record.state === 'unreadable' ? epoch : Math.max(epoch, record.epoch);
+}
+
+function force(name: string, owner: Owner | null, epoch: number | null): string {
+  return `locksmith break-glass ${name} --owner ${owner?.pid ?? 'unknown'} --epoch ${epoch ?? 'unknown'} --reason "..."`;
+}
+
+/** What to do next, most careful first. */
+function advise(config: ConfigLock, sight: Sight, state: State): string[] {
+  const [name, owner, epoch] = [config.name, ownerOf(sight), epochOf(sight)];
+  const asRoot = sight.unreadable.length > 0 ? [`see more as root: sudo locksmith explain ${name}`] : [];
+  switch (state) {
+    case 'FREE':
+      return [];
+    case 'DEAD':
+      return [`locksmith recover ${name}`];
+    case 'ALIVE':
+      return [...asRoot, `wait for it: locksmith run ${name} -- COMMAND`, ...(sight.bit === 1 ? [`by force, audited: ${force(name, owner, epoch)}`] : [])];
+    case 'FROZEN':
+      return [...asRoot, `let it go on: kill -CONT ${owner?.pid ?? sight.holders[0]?.pid ?? 'PID'}`, ...(owner ? [`by force, audited: ${force(name, owner, epoch)}`] : [])];
+    case 'UNKNOWN':
+      return [...asRoot, `by force, audited: ${force(name, owner, epoch)}`];
+  }
+}
+
+/** Looks at a lock and judges it. Throws SystemError only where its own files can't be opened. */
+export async function examine(config: ConfigLock): Promise<Verdict> {
+  const {sight, steady} = await lookSteadily(config);
+  const judgement = judge(config, sight);
+  const state = !steady && judgement.state === 'DEAD' ? 'UNKNOWN' : judgement.state;
+  const unsteady = {looked: 'bit, record and guard, several times', saw: 'they changed each time', follows: 'the lock is in use'};
+  const onHold = {looked: `gate ${config.paths.gate}`, saw: 'it is closed', follows: 'a hold is announced or in force; nobody can acquire until it ends'};
+  return {
+    name: config.name,
+    file: config.file,
+    hot: sight.bit === 1,
+    state,
+    epoch: epochOf(sight),
+    owner: state === 'FREE' ? null : ownerOf(sight),
+    bit: {path: config.bit.path, kind: config.bit.kind, value: sight.bit ?? null},
+    holders: sight.holders,
+    waiters: sight.waiters,
+    evidence: [
+      bitEvidence(config, sight),
+      recordEvidence(sight.record),
+      guardEvidence(config, sight),
+      ...judgement.evidence,
+      ...scanEvidence(sight),
+      ...(sight.onHold ? [onHold] : []),
+      ...(steady ? [] : [unsteady]),
+    ],
+    complete: sight.unreadable.length === 0,
+    next: advise(config, sight, state),
+  };
+}
+
+/** The verdict in one sentence. */
+export function summarize({name, file, state, owner, waiters}: Verdict): string {
+  const who = owner ? `pid ${owner.pid} on ${owner.node}, since ${owner.since}${owner.purpose ? `, for "${owner.purpose}"` : ''}` : 'an owner that nobody vouches for';
+  const queue = waiters.length > 0 ? ` ${waiters.length} waiting.` : '';
+  const label = `${name} (${basename(file)})`;
+  switch (state) {
+    case 'FREE':
+      return `${label} is free.`;
+    case 'ALIVE':
+      return `${label} is owned by ${who}, who lives.${queue}`;
+    case 'FROZEN':
+      return `${label} is owned by ${who}, who lives but can not run.${queue}`;
+    case 'DEAD':
+      return `${label} was left in the middle by ${who}, who is proven dead.${queue}`;
+    case 'UNKNOWN':
+      return `${label}: whether its owner lives is unknown (${who}).${queue}`;
+  }
+}
