@@ -4,6 +4,8 @@
       "target_name": "locksmith",
       "sources": [
         "native/addon.cc",
+        "native/environment.cc",
+        "native/background.cc",
         "native/file_lock.cc",
         "native/lock_wait.cc",
         "native/proc_locks.cc",
@@ -17,7 +19,7 @@
         "native/notify.cc"
       ],
       "defines": ["NAPI_VERSION=9", "NAPI_DISABLE_CPP_EXCEPTIONS", "NODE_ADDON_API_DISABLE_DEPRECATED", "_GNU_SOURCE"],
-      "cflags": ["-isystem", "<!(node -p \"require('node-addon-api').include_dir\")"],
+      "cflags": ["-isystem", "<!(node -p \"require('path').resolve(require('node-addon-api').include_dir)\")"],
       "cflags_cc!": ["-std=gnu++17", "-std=gnu++20"],
       "cflags_cc": ["-std=c++20", "-Wall", "-Wextra", "-Wshadow", "-Wpedantic", "-Werror", "-fvisibility=hidden"],
       "libraries": ["-lpthread"]

@@ -5,7 +5,6 @@
  * kernel refused. `system-error.ts` makes errors of it. Epochs, offsets and lengths are safe integers;
  * inode numbers are bigints.
  */
-import {createRequire} from 'node:module';
 import {fileURLToPath} from 'node:url';
 import bindings from 'bindings';
 
@@ -128,13 +127,13 @@ export interface Native {
   pidfdOpen(pid: number): number;
   /** Inode of a pidfd on pidfs (Linux >= 6.9), 0n on older kernels where all pidfds share one. */
   pidfdInode(pidfd: number): bigint | number;
-  /** 1 when the process has ended (poll says readable), 0 when not. */
-  pidfdExited(pidfd: number): number;
   pidfdSignal(pidfd: number, signal: number): number;
   /** pidfd_getfd(2): a copy of another process's descriptor, on the same open file description. */
   pidfdGetfd(pidfd: number, fd: number): number;
 
-  /** Calls back (once for every wake-up) when a descriptor is readable; keeps the loop alive unless unref'ed. */
+  /** 1 when a descriptor is readable, 0 when not (poll(2)). A pidfd is readable when its process has ended. */
+  isReadable(fd: number): number;
+  /** Calls back when a descriptor is readable, again and again until it is drained or the watch closed. Keeps the loop alive unless unref'ed. */
   watch(fd: number, callback: (error: number) => void): Watch | number;
 
   /** Reads a bit: 0 or 1; -EBADMSG when the file holds anything else. */
@@ -175,7 +174,6 @@ const report = process.report.getReport() as {header: {glibcVersionRuntime?: str
 const libc = report.header.glibcVersionRuntime ? 'glibc' : 'musl';
 
 function load(): Native {
-  createRequire(import.meta.url);
   return bindings({
     bindings: 'locksmith',
     module_root: root,

@@ -92,11 +92,11 @@ export function examineProcess(system: System, pid: number): Presence {
   if (pidfd === EINVAL || pidfd === -errnoOf('ENOENT')) return {kind: 'thread'};
   if (pidfd < 0) return {kind: 'unreadable', error: new SystemError(pidfd, 'pidfd_open', `pid ${pid}`)};
   try {
-    if (native.pidfdExited(pidfd) === 1) return {kind: 'ended', identity: identityOf(system, pid, pidfd)};
+    if (native.isReadable(pidfd) === 1) return {kind: 'ended', identity: identityOf(system, pid, pidfd)};
     const facts = readFacts(system, pid, pidfd);
-    return native.pidfdExited(pidfd) === 1 ? {kind: 'unsteady'} : {kind: 'running', facts};
+    return native.isReadable(pidfd) === 1 ? {kind: 'unsteady'} : {kind: 'running', facts};
   } catch (error) {
-    if (native.pidfdExited(pidfd) === 1) return {kind: 'unsteady'};
+    if (native.isReadable(pidfd) === 1) return {kind: 'unsteady'};
     return {kind: 'unreadable', error: error as Error};
   } finally {
     native.close(pidfd);

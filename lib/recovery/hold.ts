@@ -55,7 +55,7 @@ export class Hold {
 
   /** True while nobody can enter. A holder that was stopped and wakes late sees here that its time is over. */
   inForce(): boolean {
-    return !this.#released && !this.#deadline.expired && check(native.pidfdExited(this.#timer.channel), 'poll') === 0;
+    return !this.#released && !this.#deadline.expired && check(native.isReadable(this.#timer.channel), 'poll') === 0;
   }
 
   /** Throws ERR_HOLD_EXPIRED when it has ended. */

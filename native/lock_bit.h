@@ -1,0 +1,25 @@
+// Is a lock bit set, and how does it change by comparison only? Attributes of sysfs, and plain files in their
+// layout.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+namespace locksmith {
+
+// 0 or 1; -EBADMSG when the file holds anything else.
+int ReadBit(const std::string& path);
+// -EBADMSG when the file is not one decimal number and a newline.
+int ReadEpoch(const std::string& path, int64_t* epoch);
+// Writes a whole attribute by one write(2), which is what sysfs acts upon.
+int WriteAttribute(const std::string& path, const std::string& text);
+
+// The directory of a soft bit holds `conf_locked` and `epoch`.
+// Test-and-set: -EBUSY when it is set or just being changed, -ESTALE when its epoch is not `expected`.
+int SoftBitSet(const std::string& directory, int64_t expected, int64_t next);
+// Compare-and-clear: -ESTALE when the epoch is another, -EALREADY when it is clear.
+int SoftBitClear(const std::string& directory, int64_t epoch);
+// Compare-and-raise; the bit is 1 from the first moment to the last. The caller holds the lock's guard.
+int SoftBitHandover(const std::string& directory, int64_t expected, int64_t next);
+
+}  // namespace locksmith

@@ -1,0 +1,100 @@
+#include "lock_wait.h"
+
+#include <csetjmp>
+#include <csignal>
+
+#include "fd.h"
+
+namespace locksmith {
+
+namespace {
+
+// A blocking lock call can only be interrupted by a signal, and a signal that comes just before the call
+// would be lost if its handler merely returned. So the signal is blocked on the thread, unblocked only around
+// the call, and its handler jumps out of there: whether it came before, in or after the call, the wait ends
+// at once. What a jump can't tell is whether the lock had been granted; so it is given back in any case.
+int AbortSignal() { return SIGRTMIN + 7; }
+
+// Where the handler jumps to; null on every thread that is not in the region.
+#if defined(__GLIBC__)
+// Initial-exec: the handler must not allocate, as the first access to dynamic TLS might.
+__attribute__((tls_model("initial-exec")))
+#endif
+thread_local sigjmp_buf* region = nullptr;
+
+void LeaveRegion(int /*signal*/) {
+  if (region != nullptr) siglongjmp(*region, 1);
+}
+
+// The disposition of a signal belongs to the process, so this is the one thing that is not kept for each
+// environment. Setting it again is harmless.
+int InstallHandler() {
+  struct sigaction current = {};
+  if (sigaction(AbortSignal(), nullptr, &current) != 0) return -errno;
+  if (current.sa_handler == LeaveRegion) return 0;
+  if (current.sa_handler != SIG_DFL && current.sa_handler != SIG_IGN) return -EBUSY;
+  struct sigaction action = {};
+  action.sa_handler = LeaveRegion;
+  sigemptyset(&action.sa_mask);
+  return OrErrno(sigaction(AbortSignal(), &action, nullptr));
+}
+
+// 0, -errno, or -ECANCELED after an abort. Has no object that a jump could fail to destroy.
+int WaitInRegion(const LockRequest& request) {
+  sigset_t abort_set;
+  sigemptyset(&abort_set);
+  sigaddset(&abort_set, AbortSignal());
+  sigjmp_buf here;
+  volatile int result = -ECANCELED;
+  // The saved mask has the signal blocked: it is blocked again after a jump.
+  if (sigsetjmp(here, 1) == 0) {
+    region = &here;
+    pthread_sigmask(SIG_UNBLOCK, &abort_set, nullptr);
+    do {
+      result = SetLockBlocking(request);
+    } while (result == -EINTR);
+    pthread_sigmask(SIG_BLOCK, &abort_set, nullptr);
+  } else {
+    result = -ECANCELED;
+  }
+  region = nullptr;
+  return result;
+}
+
+void GiveBack(LockRequest request) {
+  request.type = LockType::kUnlock;
+  SetLock(request);
+}
+
+}  // namespace
+
+LockWait::~LockWait() {
+  Abort();
+  thread_.Join();
+}
+
+int LockWait::Start(std::function<void()> done) {
+  int error = InstallHandler();
+  if (error < 0) return error;
+  finished_ = false;
+  error = thread_.Start([this] { Wait(); }, std::move(done));
+  if (error < 0) finished_ = true;
+  return error;
+}
+
+void LockWait::Wait() {
+  int result = WaitInRegion(request_);
+  if (result == -ECANCELED) GiveBack(request_);
+  std::lock_guard<std::mutex> lock(mutex_);
+  result_ = result;
+  finished_ = true;
+}
+
+void LockWait::Abort() {
+  std::lock_guard<std::mutex> lock(mutex_);
+  if (finished_ || aborted_) return;
+  aborted_ = true;
+  thread_.Signal(AbortSignal());
+}
+
+}  // namespace locksmith

@@ -1,0 +1,13 @@
+// Who is at the other end of a Unix socket, whatever it claims? (unix(7))
+#pragma once
+
+#include <sys/socket.h>
+
+namespace locksmith {
+
+// Pid, uid and gid as they were at connect(2); the process may have died since.
+int PeerCredentials(int socket, ucred* credentials);
+// A pidfd of that very process (SO_PEERPIDFD, Linux >= 6.5), or -errno.
+int PeerPidfd(int socket);
+
+}  // namespace locksmith
