@@ -38,6 +38,11 @@ export interface Cycle extends Disposable, AsyncDisposable {
   leave(): void;
 }
 
+function cycleOn(gate: LockFile): Cycle {
+  const leave = () => gate.close();
+  return {leave, [Symbol.dispose]: leave, [Symbol.asyncDispose]: async () => leave()};
+}
+
 /** A named lock and the file that it guards. Holds no descriptor until something is acquired. */
 export class ConfigLock {
   readonly file: string;
@@ -121,7 +126,15 @@ export class ConfigLock {
       gate.close();
       throw error;
     }
-    return {leave: () => gate.close(), [Symbol.dispose]: () => gate.close(), [Symbol.asyncDispose]: async () => gate.close()};
+    return cycleOn(gate);
+  }
+
+  /** Enters a cycle if no hold is in force, else gives undefined. */
+  async tryEnter(): Promise<Cycle | undefined> {
+    const gate = LockFile.open(this.paths.gate, {flags: 0});
+    if (tryEnter(gate)) return cycleOn(gate);
+    gate.close();
+    return undefined;
   }
 
   /** Reads the configuration for use; rejects with ERR_HOT while its bit is set. */

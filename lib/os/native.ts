@@ -5,6 +5,8 @@
  * kernel refused. `system-error.ts` makes errors of it. Epochs, offsets and lengths are safe integers;
  * inode numbers are bigints.
  */
+import {existsSync} from 'node:fs';
+import {basename, dirname, join} from 'node:path';
 import {fileURLToPath} from 'node:url';
 import bindings from 'bindings';
 
@@ -173,15 +175,13 @@ const root = fileURLToPath(new URL('../../../', import.meta.url));
 const report = process.report.getReport() as {header: {glibcVersionRuntime?: string}};
 const libc = report.header.glibcVersionRuntime ? 'glibc' : 'musl';
 
-function load(): Native {
-  return bindings({
-    bindings: 'locksmith',
-    module_root: root,
-    try: [
-      ['module_root', 'prebuilds', `linux-${process.arch}`, `locksmith-linux.${libc}.node`],
-      ['module_root', 'build', 'Release', 'locksmith.node'],
-    ],
-  } as unknown as string) as Native;
-}
+/** Places where the addon may be, the shipped one first (files below the package's root). */
+const CANDIDATES = [
+  ['prebuilds', `linux-${process.arch}`, `locksmith-linux.${libc}.node`],
+  ['build', 'Release', 'locksmith.node'],
+];
 
-export const native: Native = load();
+/** The addon that is loaded: the first that exists. One exact file, so that a build for another libc is never tried. */
+export const addonFile: string = CANDIDATES.map(parts => join(root, ...parts)).find(file => existsSync(file)) ?? join(root, 'build/Release/locksmith.node');
+
+export const native: Native = bindings({bindings: basename(addonFile), module_root: dirname(addonFile), try: [['module_root', 'bindings']]} as unknown as string) as Native;
