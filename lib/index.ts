@@ -14,7 +14,12 @@ export {type AuditRecord, type AuditReport, auditRecords, verifyAudit} from './r
 export type {BreakGlassOptions} from './recovery/break-glass.js';
 export type {Cleaned, Outcome} from './recovery/clean.js';
 export type {Contender} from './recovery/contenders.js';
-export {findConfigLock, type GuardedAcquireOptions, GuardedConfig, openConfigLock} from './recovery/guarded-config.js';
+export {
+  findConfigLock,
+  type GuardedAcquireOptions,
+  GuardedConfig,
+  openConfigLock,
+} from './recovery/guarded-config.js';
 export type {Hold, HoldOptions} from './recovery/hold.js';
 export type {Evidence} from './recovery/incarnation.js';
 export type {RecoverOptions} from './recovery/recover.js';

@@ -10,7 +10,17 @@ import {type System, system as ourSystem} from '../os/system.js';
 import {hasCode} from '../os/system-error.js';
 import {nextEpoch} from './epoch.js';
 import {enter, isClosed, tryEnter, waitUntilOpen} from './gate.js';
-import {type LockPaths, lockPaths, nameOf, openLayout, readTarget, type RootOptions, resolveConfig, resolveRoots, type Roots} from './layout.js';
+import {
+  type LockPaths,
+  lockPaths,
+  nameOf,
+  openLayout,
+  readTarget,
+  type RootOptions,
+  resolveConfig,
+  resolveRoots,
+  type Roots,
+} from './layout.js';
 import {type OwnedRecord, openRecord, ownerFor, readRecord, type ReadRecord} from './owner-record.js';
 import {OwnedConfig} from './owned-config.js';
 import type {NextContent, UpdateOptions, UpdateResult} from './update.js';
@@ -177,19 +187,37 @@ export class ConfigLock {
 
   /** We have guard and gate: record first, then the bit. Killed in between, the bit is clear and the next acquisition overwrites the record. */
   async #become(guard: LockFile, gate: LockFile, purpose: string): Promise<OwnedConfig> {
-    if (!guard.isCurrent()) throw new LockError('ERR_LAYOUT_BROKEN', `${this.paths.guard} was removed while we waited`, {lock: this.name, path: this.paths.guard});
+    if (!guard.isCurrent())
+      throw new LockError('ERR_LAYOUT_BROKEN', `${this.paths.guard} was removed while we waited`, {
+        lock: this.name,
+        path: this.paths.guard,
+      });
     const found = this.readRecord();
     if (this.bit.read() === 1) throw this.#orphaned(found);
     if (found.state === 'unreadable') throw this.#ownerUnknown(found.why);
     const before = this.bit.epoch();
     const epoch = await nextEpoch(this.system, this.roots.state, Math.max(before, found.epoch));
-    const planned: OwnedRecord = {v: 1, state: 'owned', lock: this.name, epoch, owner: ownerFor(this.system, purpose)};
+    const planned: OwnedRecord = {
+      v: 1,
+      state: 'owned',
+      lock: this.name,
+      epoch,
+      owner: ownerFor(this.system, purpose),
+    };
     const recordFile = openRecord(this.paths.owner);
     try {
       recordFile.write(planned);
       const record = {...planned, epoch: this.bit.set(before, epoch)};
       if (record.epoch !== epoch) recordFile.write(record);
-      return new OwnedConfig({file: this.file, ownerPath: this.paths.owner, bit: this.bit, guard, gate, recordFile, record});
+      return new OwnedConfig({
+        file: this.file,
+        ownerPath: this.paths.owner,
+        bit: this.bit,
+        guard,
+        gate,
+        recordFile,
+        record,
+      });
     } catch (error) {
       recordFile.close();
       throw hasCode(error, 'ESTALE', 'EBUSY') ? this.#overtaken(epoch) : error;
@@ -198,20 +226,34 @@ export class ConfigLock {
 
   #orphaned(found: ReadRecord): LockError {
     const owner = found.state === 'owned' ? found.owner : undefined;
-    const who = owner ? `its owner, pid ${owner.pid} on ${owner.node} since ${owner.since}, is gone` : 'nobody is on record as its owner';
-    return new LockError('ERR_ORPHANED', `the lock ${this.name} on ${this.file} was left in the middle: its bit is set, and ${who}`, {
-      lock: this.name,
-      path: this.file,
-      ...(owner && {owner, epoch: (found as OwnedRecord).epoch}),
-    });
+    const who = owner
+      ? `its owner, pid ${owner.pid} on ${owner.node} since ${owner.since}, is gone`
+      : 'nobody is on record as its owner';
+    return new LockError(
+      'ERR_ORPHANED',
+      `the lock ${this.name} on ${this.file} was left in the middle: its bit is set, and ${who}`,
+      {
+        lock: this.name,
+        path: this.file,
+        ...(owner && {owner, epoch: (found as OwnedRecord).epoch}),
+      },
+    );
   }
 
   #ownerUnknown(why: string): LockError {
-    return new LockError('ERR_OWNER_UNKNOWN', `who owned the lock ${this.name} last can't be told: ${this.paths.owner}: ${why}`, {lock: this.name, path: this.paths.owner});
+    return new LockError(
+      'ERR_OWNER_UNKNOWN',
+      `who owned the lock ${this.name} last can't be told: ${this.paths.owner}: ${why}`,
+      {lock: this.name, path: this.paths.owner},
+    );
   }
 
   #overtaken(epoch: number): LockError {
-    return new LockError('ERR_FENCED', `somebody took the lock ${this.name} by force while we acquired it`, {lock: this.name, path: this.file, epoch});
+    return new LockError('ERR_FENCED', `somebody took the lock ${this.name} by force while we acquired it`, {
+      lock: this.name,
+      path: this.file,
+      epoch,
+    });
   }
 
   /** Waits until the bit of an orphan is clear: a change of its file is an event (inotify(7)). */

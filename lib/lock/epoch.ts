@@ -27,7 +27,11 @@ function readHighWater(path: string): number {
   }
   const block = Number(text);
   if (!/^\d+\n$/.test(text) || !Number.isSafeInteger(block * BLOCK)) {
-    throw new LockError('ERR_EPOCH_CORRUPT', `${path} should hold one number, the last block of epochs that was given`, {path});
+    throw new LockError(
+      'ERR_EPOCH_CORRUPT',
+      `${path} should hold one number, the last block of epochs that was given`,
+      {path},
+    );
   }
   return block;
 }

@@ -22,11 +22,16 @@ export interface WaitOptions extends FileLockOptions {
 
 function checked(options: FileLockOptions): Required<FileLockOptions> {
   const {kind = 'ofd', mode = 'exclusive', range = {start: 0, length: 0}, create = true} = options;
-  if (!['ofd', 'flock', 'posix'].includes(kind)) throw new LockError('ERR_ARGUMENT', `kind is ofd, flock or posix, not ${kind}`);
-  if (!['shared', 'exclusive'].includes(mode)) throw new LockError('ERR_ARGUMENT', `mode is shared or exclusive, not ${mode}`);
+  if (!['ofd', 'flock', 'posix'].includes(kind))
+    throw new LockError('ERR_ARGUMENT', `kind is ofd, flock or posix, not ${kind}`);
+  if (!['shared', 'exclusive'].includes(mode))
+    throw new LockError('ERR_ARGUMENT', `mode is shared or exclusive, not ${mode}`);
   const {start, length} = range;
   if (!Number.isSafeInteger(start) || !Number.isSafeInteger(length) || start < 0 || length < 0) {
-    throw new LockError('ERR_ARGUMENT', 'a range has a start and a length, both whole numbers of bytes from 0 on');
+    throw new LockError(
+      'ERR_ARGUMENT',
+      'a range has a start and a length, both whole numbers of bytes from 0 on',
+    );
   }
   if (kind === 'flock' && (start !== 0 || length !== 0)) {
     throw new LockError('ERR_ARGUMENT', 'flock locks whole files; ranges need kind ofd or posix');
@@ -81,7 +86,8 @@ export class FileLock {
   }
 
   #use(): LockFile {
-    if (this.#file.closed) throw new LockError('ERR_RELEASED', `the lock on ${this.path} has been released`, {path: this.path});
+    if (this.#file.closed)
+      throw new LockError('ERR_RELEASED', `the lock on ${this.path} has been released`, {path: this.path});
     return this.#file;
   }
 

@@ -74,7 +74,11 @@ export function resolveRoots(system: System, options: RootOptions = {}): Roots {
   const run =
     options.run ??
     env['LOCKSMITH_RUN'] ??
-    (uid === 0 ? '/run/locksmith' : env['XDG_RUNTIME_DIR'] ? join(env['XDG_RUNTIME_DIR'], 'locksmith') : privateDirectory);
+    (uid === 0
+      ? '/run/locksmith'
+      : env['XDG_RUNTIME_DIR']
+        ? join(env['XDG_RUNTIME_DIR'], 'locksmith')
+        : privateDirectory);
   const state =
     options.state ??
     env['LOCKSMITH_STATE'] ??
@@ -93,7 +97,8 @@ export function checkRoot(system: System, path: string): boolean {
   if (!stat) return false;
   if (!stat.isDirectory()) throw unsafe(path, 'it is not a directory');
   if (stat.uid !== 0 && stat.uid !== system.uid) throw unsafe(path, `it belongs to uid ${stat.uid}`);
-  if (stat.mode & 0o002) throw unsafe(path, `everyone may write to it (mode ${(stat.mode & 0o7777).toString(8)})`);
+  if (stat.mode & 0o002)
+    throw unsafe(path, `everyone may write to it (mode ${(stat.mode & 0o7777).toString(8)})`);
   return true;
 }
 
@@ -147,10 +152,14 @@ export function listNames(roots: Roots): string[] {
 export function resolveConfig(path: string): string {
   const absolute = resolve(path);
   const stat = lstatSync(absolute, {throwIfNoEntry: false});
-  if (!stat) throw new LockError('ERR_CONFIG_MISSING', `there is no configuration file ${absolute}`, {path: absolute});
+  if (!stat)
+    throw new LockError('ERR_CONFIG_MISSING', `there is no configuration file ${absolute}`, {path: absolute});
   if (stat.isSymbolicLink()) {
     const real = realpathOrLink(absolute);
-    throw new LockError('ERR_CONFIG_SYMLINK', `${absolute} is a symbolic link to ${real}: name that file`, {path: absolute, real});
+    throw new LockError('ERR_CONFIG_SYMLINK', `${absolute} is a symbolic link to ${real}: name that file`, {
+      path: absolute,
+      real,
+    });
   }
   if (!stat.isFile()) {
     const what = stat.isDirectory() ? 'a directory' : 'no regular file';
@@ -168,15 +177,24 @@ function realpathOrLink(path: string): string {
 }
 
 function taken(name: string, guarded: string, asked: string): LockError {
-  return new LockError('ERR_NAME_TAKEN', `the lock ${name} guards ${guarded}; ${asked} needs a name of its own`, {
-    lock: name,
-    path: asked,
-    guarded,
-  });
+  return new LockError(
+    'ERR_NAME_TAKEN',
+    `the lock ${name} guards ${guarded}; ${asked} needs a name of its own`,
+    {
+      lock: name,
+      path: asked,
+      guarded,
+    },
+  );
 }
 
 /** Opens the directory of a lock, and creates it, whole or not at all, when the lock is new. */
-export async function openLayout(system: System, roots: Roots, name: string, target: string): Promise<LockPaths> {
+export async function openLayout(
+  system: System,
+  roots: Roots,
+  name: string,
+  target: string,
+): Promise<LockPaths> {
   const paths = lockPaths(roots, name);
   prepareRoots(system, roots);
   if (readTarget(paths) === undefined) await createLayout(system, roots, paths, target);

@@ -4,7 +4,13 @@ import type {LockBit} from '../os/lock-bit.js';
 import type {LockFile} from '../os/lock-file.js';
 import {hasCode} from '../os/system-error.js';
 import {forget, shoutIfDropped} from './dropped.js';
-import {type Owner, type OwnedRecord, type PlannedUpdate, readRecord, type RecordFile} from './owner-record.js';
+import {
+  type Owner,
+  type OwnedRecord,
+  type PlannedUpdate,
+  readRecord,
+  type RecordFile,
+} from './owner-record.js';
 import {type NextContent, type UpdateOptions, type UpdateResult, updateConfig} from './update.js';
 
 /** What an acquisition consists of. */
@@ -63,7 +69,8 @@ export class OwnedConfig {
     this.#mustBeHeld();
     const record = readRecord(this.#held.ownerPath);
     const now = this.#held.bit.epoch();
-    if (now !== this.epoch || record.state !== 'owned' || record.epoch !== this.epoch) throw this.#fenced(now);
+    if (now !== this.epoch || record.state !== 'owned' || record.epoch !== this.epoch)
+      throw this.#fenced(now);
   }
 
   /** Changes the content: see updateConfig. */
@@ -110,7 +117,8 @@ export class OwnedConfig {
   }
 
   #mustBeHeld(): void {
-    if (this.#released) throw new LockError('ERR_RELEASED', `the lock ${this.name} has been released`, {lock: this.name});
+    if (this.#released)
+      throw new LockError('ERR_RELEASED', `the lock ${this.name} has been released`, {lock: this.name});
   }
 
   #fenced(now: number): LockError {

@@ -1,5 +1,14 @@
 /** Who owns the lock, in its own words? One JSON line with a checksum; what is torn or empty is unknown, never "none". */
-import {closeSync, constants, fstatSync, openSync, readFileSync, renameSync, unlinkSync, writeSync} from 'node:fs';
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  unlinkSync,
+  writeSync,
+} from 'node:fs';
 import {crc32} from 'node:zlib';
 import {LockError} from '../errors.js';
 import {type Identity, ourselves} from '../os/process.js';
@@ -68,7 +77,10 @@ export function encodeRecord(record: OwnerRecord): string {
   const body = JSON.stringify(record);
   const line = `${body.slice(0, -1)},"sum":"${crc32(body).toString(16).padStart(8, '0')}"}`;
   const room = SIZE - 1 - Buffer.byteLength(line);
-  if (room < 0) throw new LockError('ERR_ARGUMENT', 'the owner record does not fit; give a shorter purpose', {lock: record.lock});
+  if (room < 0)
+    throw new LockError('ERR_ARGUMENT', 'the owner record does not fit; give a shorter purpose', {
+      lock: record.lock,
+    });
   return `${line}${' '.repeat(room)}\n`;
 }
 
@@ -78,9 +90,11 @@ export function decodeRecord(text: string): ReadRecord {
   if (line === '') return unreadable('it is empty');
   const match = /^(.*),"sum":"([0-9a-f]{8})"\}$/s.exec(line);
   const body = `${match?.[1] ?? ''}}`;
-  if (!match || crc32(body).toString(16).padStart(8, '0') !== match[2]) return unreadable('it is torn: its checksum does not fit');
+  if (!match || crc32(body).toString(16).padStart(8, '0') !== match[2])
+    return unreadable('it is torn: its checksum does not fit');
   const record = JSON.parse(body) as OwnerRecord;
-  if (record.v !== 1) return unreadable(`its version is ${String((record as {v: unknown}).v)}; this program knows version 1`);
+  if (record.v !== 1)
+    return unreadable(`its version is ${String((record as {v: unknown}).v)}; this program knows version 1`);
   return record;
 }
 
@@ -134,7 +148,11 @@ function writeWhole(fd: number, path: string, text: string): void {
 export function replaceRecord(path: string, record: OwnerRecord): void {
   const scratch = `${path}.new`;
   try {
-    const fd = openSync(scratch, constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC | constants.O_NOFOLLOW, 0o644);
+    const fd = openSync(
+      scratch,
+      constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC | constants.O_NOFOLLOW,
+      0o644,
+    );
     try {
       writeWhole(fd, scratch, encodeRecord(record));
     } finally {

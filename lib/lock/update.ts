@@ -54,16 +54,26 @@ function withComment(content: Buffer, comment: string, owned: OwnedConfig): Buff
   const text = content.toString('utf8').replace(/\n?$/, '\n');
   const lines = text.split('\n').filter(line => !line.startsWith(`${comment} ${STAMP_LINE}`));
   const {node, pid} = owned.owner;
-  lines[lines.length - 1] = `${comment} ${STAMP_LINE}${node} pid ${pid} @ ${new Date().toISOString()} epoch ${owned.epoch}`;
+  lines[lines.length - 1] =
+    `${comment} ${STAMP_LINE}${node} pid ${pid} @ ${new Date().toISOString()} epoch ${owned.epoch}`;
   return Buffer.from(`${lines.join('\n')}\n`);
 }
 
 /** Stamps an open file; false where its file system can't. */
 function stamp(handle: FileHandle, path: string, owned: OwnedConfig, hash: string): boolean {
   const {node, pid, bootId} = owned.owner;
-  const text = JSON.stringify({lock: owned.name, node, bootId, pid, epoch: owned.epoch, sha256: hash, time: new Date().toISOString()});
+  const text = JSON.stringify({
+    lock: owned.name,
+    node,
+    bootId,
+    pid,
+    epoch: owned.epoch,
+    sha256: hash,
+    time: new Date().toISOString(),
+  });
   const result = native.setXattr(handle.fd, STAMP, Buffer.from(text));
-  if (result < 0 && !['EOPNOTSUPP', 'ENOSPC', 'E2BIG'].includes(errnoName(result))) throw new SystemError(result, 'fsetxattr', path);
+  if (result < 0 && !['EOPNOTSUPP', 'ENOSPC', 'E2BIG'].includes(errnoName(result)))
+    throw new SystemError(result, 'fsetxattr', path);
   return result >= 0;
 }
 
@@ -75,7 +85,11 @@ async function copyOwnership(handle: FileHandle, like: Stats): Promise<void> {
 }
 
 async function writeShadow(path: string, content: Buffer, like: Stats, owned: OwnedConfig): Promise<boolean> {
-  const handle = await open(path, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW, 0o600);
+  const handle = await open(
+    path,
+    constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW,
+    0o600,
+  );
   try {
     await handle.writeFile(content);
     await copyOwnership(handle, like);
@@ -87,12 +101,22 @@ async function writeShadow(path: string, content: Buffer, like: Stats, owned: Ow
   }
 }
 
-async function validateShadow(owned: OwnedConfig, path: string, content: Buffer, {validate}: UpdateOptions): Promise<void> {
+async function validateShadow(
+  owned: OwnedConfig,
+  path: string,
+  content: Buffer,
+  {validate}: UpdateOptions,
+): Promise<void> {
   try {
     await validate?.(path, content);
   } catch (cause) {
     const said = cause instanceof Error ? cause.message : String(cause);
-    throw new LockError('ERR_VALIDATION', `the validator refused the new content of ${owned.file}: ${said}`, {lock: owned.name, path: owned.file}, {cause});
+    throw new LockError(
+      'ERR_VALIDATION',
+      `the validator refused the new content of ${owned.file}: ${said}`,
+      {lock: owned.name, path: owned.file},
+      {cause},
+    );
   }
 }
 
@@ -117,7 +141,11 @@ async function rollBack(owned: OwnedConfig, shadow: string, error: unknown): Pro
  * Replaces the content of a configuration that we own. A reader sees the old or the new file, never a mixture.
  * Throws ERR_FENCED, ERR_VALIDATION, ERR_NOT_DURABLE, or SystemError; before the rename nothing is changed then.
  */
-export async function updateConfig(owned: OwnedConfig, next: NextContent, options: UpdateOptions): Promise<UpdateResult> {
+export async function updateConfig(
+  owned: OwnedConfig,
+  next: NextContent,
+  options: UpdateOptions,
+): Promise<UpdateResult> {
   options.signal?.throwIfAborted();
   const current = await readFile(owned.file);
   const given = Buffer.from((await next(current)) as Uint8Array);
@@ -144,6 +172,11 @@ async function confirm(owned: OwnedConfig): Promise<void> {
   try {
     await syncDirectory(dirname(owned.file));
   } catch (cause) {
-    throw new LockError('ERR_NOT_DURABLE', `${owned.file} has its new content, but its directory could not be synced`, {lock: owned.name, path: owned.file}, {cause});
+    throw new LockError(
+      'ERR_NOT_DURABLE',
+      `${owned.file} has its new content, but its directory could not be synced`,
+      {lock: owned.name, path: owned.file},
+      {cause},
+    );
   }
 }

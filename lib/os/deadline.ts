@@ -18,7 +18,10 @@ export class Deadline {
   constructor(milliseconds: number, outer?: AbortSignal) {
     this.at = monotonic() + milliseconds;
     this.signal = this.#controller.signal;
-    this.#timer = setTimeout(() => this.#controller.abort(new DOMException('the time is over', 'TimeoutError')), milliseconds);
+    this.#timer = setTimeout(
+      () => this.#controller.abort(new DOMException('the time is over', 'TimeoutError')),
+      milliseconds,
+    );
     this.#outer = outer;
     this.#follow = () => this.#controller.abort(outer?.reason);
     if (outer?.aborted) this.#follow();

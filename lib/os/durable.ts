@@ -17,7 +17,11 @@ export async function syncDirectory(path: string): Promise<void> {
 /** Replaces a file by a complete new one, durably. `scratch` is a path on the same file system that nobody else uses. */
 export async function replaceFile(path: string, scratch: string, content: string): Promise<void> {
   try {
-    const handle = await open(scratch, constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC | constants.O_NOFOLLOW, 0o644);
+    const handle = await open(
+      scratch,
+      constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC | constants.O_NOFOLLOW,
+      0o644,
+    );
     try {
       await handle.writeFile(content);
       await handle.sync();

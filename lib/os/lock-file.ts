@@ -40,12 +40,22 @@ export class LockFile {
   }
 
   /** Opens a file; `flags` as in open(2), by default read and write. Throws SystemError. */
-  static open(path: string, {kind = 'ofd', flags = constants.O_RDWR}: {kind?: LockKind; flags?: number} = {}): LockFile {
-    return new LockFile(path, check<number>(native.open(path, flags | constants.O_NOFOLLOW, 0o644), 'open', path), kind);
+  static open(
+    path: string,
+    {kind = 'ofd', flags = constants.O_RDWR}: {kind?: LockKind; flags?: number} = {},
+  ): LockFile {
+    return new LockFile(
+      path,
+      check<number>(native.open(path, flags | constants.O_NOFOLLOW, 0o644), 'open', path),
+      kind,
+    );
   }
 
   /** Opens a path as anyone would, symbolic links followed. */
-  static follow(path: string, {kind = 'ofd', flags = constants.O_RDWR}: {kind?: LockKind; flags?: number} = {}): LockFile {
+  static follow(
+    path: string,
+    {kind = 'ofd', flags = constants.O_RDWR}: {kind?: LockKind; flags?: number} = {},
+  ): LockFile {
     return new LockFile(path, check<number>(native.open(path, flags, 0o644), 'open', path), kind);
   }
 
@@ -66,7 +76,10 @@ export class LockFile {
    * Takes the lock, waiting on a thread of its own. Waiters of this process queue, first come first served.
    * Rejects with signal.reason when aborted, and then holds nothing of that range.
    */
-  async wait(mode: LockMode, {range = WHOLE, signal}: {range?: Range; signal?: AbortSignal | undefined} = {}): Promise<void> {
+  async wait(
+    mode: LockMode,
+    {range = WHOLE, signal}: {range?: Range; signal?: AbortSignal | undefined} = {},
+  ): Promise<void> {
     signal?.throwIfAborted();
     if (!isQueued(this.key) && this.try(mode, range)) return;
     await enqueue({key: this.key, shared: mode === 'shared', range, signal}, async () => {
@@ -84,7 +97,14 @@ export class LockFile {
         else if (result === 0) resolve();
         else reject(new SystemError(result, SYSCALL[this.kind], this.path));
       };
-      const wait = native.waitLock(this.fd, LOCK_KIND[this.kind], LOCK_TYPE[mode], range.start, range.length, finish);
+      const wait = native.waitLock(
+        this.fd,
+        LOCK_KIND[this.kind],
+        LOCK_TYPE[mode],
+        range.start,
+        range.length,
+        finish,
+      );
       const abort = () => {
         if (typeof wait !== 'number') wait.abort();
       };
@@ -101,7 +121,11 @@ export class LockFile {
 
   /** Gives a range back, for every copy of this description in every process. */
   unlock(range: Range = WHOLE): void {
-    check(native.setLock(this.fd, LOCK_KIND[this.kind], LOCK_TYPE.unlock, range.start, range.length), SYSCALL[this.kind], this.path);
+    check(
+      native.setLock(this.fd, LOCK_KIND[this.kind], LOCK_TYPE.unlock, range.start, range.length),
+      SYSCALL[this.kind],
+      this.path,
+    );
   }
 
   /** False when the path no longer names this inode: it was replaced or removed. */

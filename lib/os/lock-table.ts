@@ -38,7 +38,13 @@ export interface LockList {
   readonly unreadable: readonly number[];
 }
 
-const KINDS: Record<string, string> = {OFDLCK: 'ofd', FLOCK: 'flock', POSIX: 'posix', LEASE: 'lease', DELEG: 'delegation'};
+const KINDS: Record<string, string> = {
+  OFDLCK: 'ofd',
+  FLOCK: 'flock',
+  POSIX: 'posix',
+  LEASE: 'lease',
+  DELEG: 'delegation',
+};
 
 function kindOf(row: LockRow): string {
   return KINDS[row.kind] ?? row.kind.toLowerCase();
@@ -53,7 +59,9 @@ function sameFile(a: FileId, b: FileId): boolean {
 }
 
 function sameLock(a: LockRow, b: LockRow): boolean {
-  return a.kind === b.kind && a.access === b.access && a.start === b.start && a.end === b.end && sameFile(a, b);
+  return (
+    a.kind === b.kind && a.access === b.access && a.start === b.start && a.end === b.end && sameFile(a, b)
+  );
 }
 
 /** Reads the lock table of the kernel. One reading may miss a lock that is held: absence proves nothing. */
@@ -73,12 +81,18 @@ export function scanDescriptors(system: System, inodes: readonly bigint[]): Prom
 }
 
 /** Descriptors of every process that are open on one file, told by device and inode. */
-export async function findOpeners(system: System, file: FileId): Promise<{openers: DescriptorRow[]; unreadable: readonly number[]}> {
+export async function findOpeners(
+  system: System,
+  file: FileId,
+): Promise<{openers: DescriptorRow[]; unreadable: readonly number[]}> {
   const {rows, unreadable} = await scanDescriptors(system, [file.inode]);
   const mounts = readMounts(system);
   const openers = rows.filter(row => {
     const device = mounts.get(row.mountId) ?? foreignMount(system, row);
-    return row.locks.some(lock => sameFile(lock, file)) || (device !== undefined && sameFile({...device, inode: row.inode}, file));
+    return (
+      row.locks.some(lock => sameFile(lock, file)) ||
+      (device !== undefined && sameFile({...device, inode: row.inode}, file))
+    );
   });
   return {openers, unreadable};
 }
@@ -100,7 +114,13 @@ function holdersOf(row: LockRow, openers: readonly DescriptorRow[]): Holder[] {
 }
 
 /** Lists the locks of one file, or of all, with holders, waiters and ranges. Two equal shared locks of two descriptions list the holders of both. */
-export async function listLocks({path, system = ourSystem()}: {path?: string; system?: System} = {}): Promise<LockList> {
+export async function listLocks({
+  path,
+  system = ourSystem(),
+}: {
+  path?: string;
+  system?: System;
+} = {}): Promise<LockList> {
   const wanted = path === undefined ? undefined : fileId(system, path);
   const rows = readLockTable(system).filter(row => wanted === undefined || sameFile(row, wanted));
   const {rows: openers, unreadable} = await scanDescriptors(system, [...new Set(rows.map(row => row.inode))]);

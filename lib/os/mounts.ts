@@ -15,7 +15,10 @@ export interface FileId {
 const O_PATH = 0o10000000;
 
 /** Devices of the mounts that a process sees, by mount id. */
-export function readMounts(system: System, pid: number | 'self' = 'self'): Map<number, {major: number; minor: number}> {
+export function readMounts(
+  system: System,
+  pid: number | 'self' = 'self',
+): Map<number, {major: number; minor: number}> {
   const mounts = new Map<number, {major: number; minor: number}>();
   for (const line of readFileSync(`${system.procRoot}/${pid}/mountinfo`, 'utf8').split('\n')) {
     const match = /^(\d+) \d+ (\d+):(\d+) /.exec(line);

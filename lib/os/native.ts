@@ -182,6 +182,12 @@ const CANDIDATES = [
 ];
 
 /** The addon that is loaded: the first that exists. One exact file, so that a build for another libc is never tried. */
-export const addonFile: string = CANDIDATES.map(parts => join(root, ...parts)).find(file => existsSync(file)) ?? join(root, 'build/Release/locksmith.node');
+export const addonFile: string =
+  CANDIDATES.map(parts => join(root, ...parts)).find(file => existsSync(file)) ??
+  join(root, 'build/Release/locksmith.node');
 
-export const native: Native = bindings({bindings: basename(addonFile), module_root: dirname(addonFile), try: [['module_root', 'bindings']]} as unknown as string) as Native;
+export const native: Native = bindings({
+  bindings: basename(addonFile),
+  module_root: dirname(addonFile),
+  try: [['module_root', 'bindings']],
+} as unknown as string) as Native;

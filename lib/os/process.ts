@@ -56,10 +56,16 @@ function frozenByCgroup(system: System, pid: number): string | undefined {
   const groups = readFileSync(`${system.procRoot}/${pid}/cgroup`, 'utf8').trimEnd().split('\n');
   for (const group of groups) {
     const [, controllers = '', path = ''] = /^\d+:([^:]*):(.*)$/.exec(group) ?? [];
-    if (controllers === '' && reads(['/sys/fs/cgroup', '/sys/fs/cgroup/unified'], path, 'cgroup.events', /^frozen 1$/m)) {
+    if (
+      controllers === '' &&
+      reads(['/sys/fs/cgroup', '/sys/fs/cgroup/unified'], path, 'cgroup.events', /^frozen 1$/m)
+    ) {
       return `its cgroup ${path} is frozen`;
     }
-    if (controllers === 'freezer' && reads(['/sys/fs/cgroup/freezer'], path, 'freezer.state', /^(FROZEN|FREEZING)/)) {
+    if (
+      controllers === 'freezer' &&
+      reads(['/sys/fs/cgroup/freezer'], path, 'freezer.state', /^(FROZEN|FREEZING)/)
+    ) {
       return `its cgroup ${path} is frozen (v1)`;
     }
   }
@@ -81,7 +87,13 @@ function frozenBecause(system: System, pid: number, state: string): string | und
 
 function readFacts(system: System, pid: number, pidfd: number): ProcessFacts {
   const {command, state} = readStat(system, pid);
-  return {pid, identity: identityOf(system, pid, pidfd), state, command, frozen: frozenBecause(system, pid, state)};
+  return {
+    pid,
+    identity: identityOf(system, pid, pidfd),
+    state,
+    command,
+    frozen: frozenBecause(system, pid, state),
+  };
 }
 
 /** Looks at a pid of our own pid namespace: pidfd first, the facts, the pidfd again. Never throws for what it meets there. */
@@ -138,7 +150,10 @@ export function describeProcess(system: System, pid: number): string {
 }
 
 /** Resolves when a process ends; at once when it has. Its death is an event of the loop, not a poll (pidfd_open(2)). */
-export async function waitForExit(pid: number, {signal}: {signal?: AbortSignal | undefined} = {}): Promise<void> {
+export async function waitForExit(
+  pid: number,
+  {signal}: {signal?: AbortSignal | undefined} = {},
+): Promise<void> {
   signal?.throwIfAborted();
   const pidfd = native.pidfdOpen(pid);
   if (pidfd === ESRCH) return;
@@ -159,7 +174,9 @@ export function readable(fd: number, signal?: AbortSignal): Promise<void> {
       act();
     };
     const aborted = () => done(() => reject(signal?.reason as Error));
-    const watch = native.watch(fd, error => done(() => (error < 0 ? reject(new SystemError(error, 'poll')) : resolve())));
+    const watch = native.watch(fd, error =>
+      done(() => (error < 0 ? reject(new SystemError(error, 'poll')) : resolve())),
+    );
     if (typeof watch === 'number') reject(new SystemError(watch, 'poll'));
     else signal?.addEventListener('abort', aborted, {once: true});
   });

@@ -2,7 +2,13 @@
 import {constants} from 'node:os';
 
 /** Errnos that node:os has no name for (asm-generic/errno.h). */
-const EXTRA: Record<string, number> = {EOWNERDEAD: 130, ENOTRECOVERABLE: 131, ENODATA: 61, ENOLCK: 37, ESTALE: 116};
+const EXTRA: Record<string, number> = {
+  EOWNERDEAD: 130,
+  ENOTRECOVERABLE: 131,
+  ENODATA: 61,
+  ENOLCK: 37,
+  ESTALE: 116,
+};
 
 const TEXT: Record<string, string> = {
   EAGAIN: 'the resource is taken or not ready',
@@ -53,7 +59,9 @@ export class SystemError extends Error {
 
   constructor(errno: number, syscall: string, path?: string) {
     const code = errnoName(errno);
-    super(`${code}: ${TEXT[code] ?? 'the kernel refused'}, ${syscall}${path === undefined ? '' : ` '${path}'`}`);
+    super(
+      `${code}: ${TEXT[code] ?? 'the kernel refused'}, ${syscall}${path === undefined ? '' : ` '${path}'`}`,
+    );
     this.code = code;
     this.errno = -Math.abs(errno);
     this.syscall = syscall;

@@ -76,7 +76,8 @@ function lastRecord(file: LockFile): {end: number; record: AuditRecord | undefin
   if (fstatSync(file.fd).size > end) ftruncateSync(file.fd, end);
   if (line === undefined) return {end, record: undefined};
   const record = parseRecord(line);
-  if (typeof record === 'string') throw new LockError('ERR_AUDIT_BROKEN', `the last record of ${file.path}: ${record}`, {path: file.path});
+  if (typeof record === 'string')
+    throw new LockError('ERR_AUDIT_BROKEN', `the last record of ${file.path}: ${record}`, {path: file.path});
   return {end, record};
 }
 
@@ -104,7 +105,15 @@ export async function appendAudit(
   await file.wait('exclusive', {signal});
   const {end, record: last} = lastRecord(file);
   const by = {node: system.node, pid: process.pid, uid: system.uid, bootId: system.bootId};
-  const body = {seq: (last?.seq ?? 0) + 1, time: new Date(system.now()).toISOString(), event, lock, by, ...facts, prev: last?.hash ?? GENESIS};
+  const body = {
+    seq: (last?.seq ?? 0) + 1,
+    time: new Date(system.now()).toISOString(),
+    event,
+    lock,
+    by,
+    ...facts,
+    prev: last?.hash ?? GENESIS,
+  };
   const record = {...body, hash: hashOf(body)} as AuditRecord;
   writeRecord(file, end, record);
   await syncDescriptor(file.fd);
@@ -112,11 +121,16 @@ export async function appendAudit(
 }
 
 /** Reads the log from its beginning. Yields each line with what is wrong with it, if anything is. */
-async function* readLog(path: string): AsyncGenerator<{line: number; record: AuditRecord | undefined; why: string | undefined}> {
+async function* readLog(
+  path: string,
+): AsyncGenerator<{line: number; record: AuditRecord | undefined; why: string | undefined}> {
   let prev = GENESIS;
   let seq = 0;
   let line = 0;
-  for await (const text of createInterface({input: createReadStream(path), crlfDelay: Number.POSITIVE_INFINITY})) {
+  for await (const text of createInterface({
+    input: createReadStream(path),
+    crlfDelay: Number.POSITIVE_INFINITY,
+  })) {
     line++;
     const record = parseRecord(text);
     if (typeof record === 'string') {

@@ -47,7 +47,11 @@ function loginUid(system: System): number | undefined {
 function checkPrivilege(config: ConfigLock, {owner}: Verdict): void {
   const {uid} = config.system;
   if (uid === 0 || (owner !== null && owner.uid === uid)) return;
-  throw new LockError('ERR_NOT_PERMITTED', `only root${owner ? ` or uid ${owner.uid}` : ''} may break the glass of ${config.name}; this is uid ${uid}`, {lock: config.name, path: config.file});
+  throw new LockError(
+    'ERR_NOT_PERMITTED',
+    `only root${owner ? ` or uid ${owner.uid}` : ''} may break the glass of ${config.name}; this is uid ${uid}`,
+    {lock: config.name, path: config.file},
+  );
 }
 
 function names(verdict: Verdict, owner: number | string): boolean {
@@ -59,23 +63,37 @@ function names(verdict: Verdict, owner: number | string): boolean {
 function checkNamed(config: ConfigLock, verdict: Verdict, {owner, epoch}: BreakGlassOptions): void {
   if (names(verdict, owner) && epoch === verdict.epoch) return;
   const now = verdict.owner ? `pid ${verdict.owner.pid} (${verdict.owner.identity})` : 'unknown';
-  throw new LockError('ERR_OWNER_CHANGED', `${config.name} has owner ${now} at epoch ${verdict.epoch}, not ${owner} at ${epoch}; look again before you force it`, {
-    lock: config.name,
-    path: config.file,
-    verdict,
-  });
+  throw new LockError(
+    'ERR_OWNER_CHANGED',
+    `${config.name} has owner ${now} at epoch ${verdict.epoch}, not ${owner} at ${epoch}; look again before you force it`,
+    {
+      lock: config.name,
+      path: config.file,
+      verdict,
+    },
+  );
 }
 
 function takeoverRefused(config: ConfigLock, pids: readonly number[], why: string): LockError {
-  const who = pids.length > 0 ? pids.map(pid => describeProcess(config.system, pid)).join(', ') : 'a process that can not be seen';
-  return new LockError('ERR_TAKEOVER_REFUSED', `the guard of ${config.name} is held by ${who}, and ${why}`, {lock: config.name, path: config.file, pids});
+  const who =
+    pids.length > 0
+      ? pids.map(pid => describeProcess(config.system, pid)).join(', ')
+      : 'a process that can not be seen';
+  return new LockError('ERR_TAKEOVER_REFUSED', `the guard of ${config.name} is held by ${who}, and ${why}`, {
+    lock: config.name,
+    path: config.file,
+    pids,
+  });
 }
 
 /** Copies a descriptor of a process on this node; both then share one description, and so its lock (pidfd_getfd(2)). */
 function copyDescriptor(pid: number, fd: number, path: string): LockFile {
   const pidfd = check<number>(native.pidfdOpen(pid), 'pidfd_open', `pid ${pid}`);
   try {
-    return LockFile.adopt(path, check<number>(native.pidfdGetfd(pidfd, fd), 'pidfd_getfd', `descriptor ${fd} of pid ${pid}`));
+    return LockFile.adopt(
+      path,
+      check<number>(native.pidfdGetfd(pidfd, fd), 'pidfd_getfd', `descriptor ${fd} of pid ${pid}`),
+    );
   } finally {
     native.close(pidfd);
   }
@@ -107,10 +125,16 @@ async function takeOver(config: ConfigLock, verdict: Verdict): Promise<Taken> {
     for (const copy of more) copy.close();
     if (!guard) throw takeoverRefused(config, pids, 'its descriptor is nowhere to be found');
     // The same description: asking for the lock again is granted to whoever shares it, and to nobody else.
-    if (!guard.try('exclusive')) throw takeoverRefused(config, pids, 'it passed to somebody else meanwhile; look again');
+    if (!guard.try('exclusive'))
+      throw takeoverRefused(config, pids, 'it passed to somebody else meanwhile; look again');
     return {guard, gates: await copyLocked(config, config.paths.gate, new Set(pids)), shared: true};
   } catch (error) {
-    if (error instanceof SystemError) throw takeoverRefused(config, pids, `its descriptor could not be taken over (${error.message}); ending that process frees the guard`);
+    if (error instanceof SystemError)
+      throw takeoverRefused(
+        config,
+        pids,
+        `its descriptor could not be taken over (${error.message}); ending that process frees the guard`,
+      );
     throw error;
   }
 }
@@ -119,18 +143,31 @@ function verifyUnchanged(config: ConfigLock, verdict: Verdict, record: OwnerReco
   const owner = record?.state === 'owned' ? record.owner.identity : undefined;
   const epoch = Math.max(config.bit.epoch(), record?.epoch ?? 0);
   if (owner === verdict.owner?.identity && epoch === verdict.epoch) return;
-  throw new LockError('ERR_OWNER_CHANGED', `the owner of ${config.name} changed while the glass was being broken`, {lock: config.name, path: config.file});
+  throw new LockError(
+    'ERR_OWNER_CHANGED',
+    `the owner of ${config.name} changed while the glass was being broken`,
+    {lock: config.name, path: config.file},
+  );
 }
 
 function checkBreakable(config: ConfigLock, verdict: Verdict): void {
   const facts = {lock: config.name, path: config.file, verdict, pids: verdict.holders.map(({pid}) => pid)};
-  if (verdict.state === 'FREE') throw new LockError('ERR_NOT_DEAD', `${summarize(verdict)} There is nothing to break.`, facts);
+  if (verdict.state === 'FREE')
+    throw new LockError('ERR_NOT_DEAD', `${summarize(verdict)} There is nothing to break.`, facts);
   if (verdict.bit.value === null || verdict.epoch === null) {
-    throw new LockError('ERR_LAYOUT_BROKEN', `the bit or the epoch of ${config.name} can not be read, so no epoch above it can be given`, facts);
+    throw new LockError(
+      'ERR_LAYOUT_BROKEN',
+      `the bit or the epoch of ${config.name} can not be read, so no epoch above it can be given`,
+      facts,
+    );
   }
   if (verdict.owner === null && verdict.bit.value === 0 && verdict.holders.length > 0) {
     const who = [...new Set(facts.pids)].map(pid => describeProcess(config.system, pid)).join(', ');
-    throw new LockError('ERR_TAKEOVER_REFUSED', `${who} holds the guard of ${config.name} but owns nothing yet; let it go on, or end it: the kernel then frees the guard`, facts);
+    throw new LockError(
+      'ERR_TAKEOVER_REFUSED',
+      `${who} holds the guard of ${config.name} but owns nothing yet; let it go on, or end it: the kernel then frees the guard`,
+      facts,
+    );
   }
 }
 
@@ -140,16 +177,29 @@ function checkBreakable(config: ConfigLock, verdict: Verdict): void {
  */
 export async function breakGlass(config: ConfigLock, options: BreakGlassOptions): Promise<Certificate> {
   const {hold: bound = DEFAULT_HOLD, onStep, validate, reason, signal} = options;
-  if (reason.trim() === '') throw new LockError('ERR_ARGUMENT', 'break-glass needs a reason; the audit keeps it');
+  if (reason.trim() === '')
+    throw new LockError('ERR_ARGUMENT', 'break-glass needs a reason; the audit keeps it');
   const step = stepper(onStep);
   using _recovery = await lockRecovery(config);
   step('recovery-lock');
   const verdict = await examine(config);
-  step('verdict', {state: verdict.state, summary: summarize(verdict), owner: verdict.owner, epoch: verdict.epoch});
+  step('verdict', {
+    state: verdict.state,
+    summary: summarize(verdict),
+    owner: verdict.owner,
+    epoch: verdict.epoch,
+  });
   checkPrivilege(config, verdict);
   checkBreakable(config, verdict);
   checkNamed(config, verdict, options);
-  const facts = {reason, owner: verdict.owner, epoch: verdict.epoch, state: verdict.state, evidence: verdict.evidence, loginUid: loginUid(config.system)};
+  const facts = {
+    reason,
+    owner: verdict.owner,
+    epoch: verdict.epoch,
+    state: verdict.state,
+    evidence: verdict.evidence,
+    loginUid: loginUid(config.system),
+  };
   await appendAudit(config.system, config.roots.state, 'break-glass.intent', config.name, facts, signal);
   step('intent');
   const taken = await takeOver(config, verdict);
@@ -168,13 +218,35 @@ interface Means extends Pick<RecoverOptions, 'validate' | 'signal'> {
   readonly step: ReturnType<typeof stepper>;
 }
 
-async function forceThrough(config: ConfigLock, verdict: Verdict, taken: Taken, {bound, validate, reason, signal, step}: Means): Promise<Certificate> {
+async function forceThrough(
+  config: ConfigLock,
+  verdict: Verdict,
+  taken: Taken,
+  {bound, validate, reason, signal, step}: Means,
+): Promise<Certificate> {
   await using stop = await hold(config, {for: bound, signal, evict: taken.gates});
   step('hold', {acknowledgedAfter: stop.acknowledgedAfter, remaining: stop.remaining()});
-  const spare = new Set([...verdict.holders.map(({pid}) => pid), ...(verdict.owner ? [verdict.owner.pid] : [])]);
-  const drained = await drainContenders(config, taken.guard, stop, {held: true, spare, onContenders: contenders => step('contenders', {contenders})});
+  const spare = new Set([
+    ...verdict.holders.map(({pid}) => pid),
+    ...(verdict.owner ? [verdict.owner.pid] : []),
+  ]);
+  const drained = await drainContenders(config, taken.guard, stop, {
+    held: true,
+    spare,
+    onContenders: contenders => step('contenders', {contenders}),
+  });
   if (drained.length === 0) step('contenders', {contenders: []});
-  const certificate = await takeBack({config, hold: stop, verdict, forced: true, reason, drained, validate, step, verify: record => verifyUnchanged(config, verdict, record)});
+  const certificate = await takeBack({
+    config,
+    hold: stop,
+    verdict,
+    forced: true,
+    reason,
+    drained,
+    validate,
+    step,
+    verify: record => verifyUnchanged(config, verdict, record),
+  });
   // The old owner still has the description open: closing our copy alone would leave the guard locked.
   taken.guard.unlock();
   return certificate;

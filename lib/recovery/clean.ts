@@ -36,7 +36,12 @@ export type ValidateFile = (file: string) => void | Promise<void>;
  * Removes every shadow older than our epoch, then tells by hash how far the update came. The epoch must have been
  * raised before. Throws ERR_NOT_CLEAN when the file is missing or the validator refuses it.
  */
-export async function cleanConfig(config: ConfigLock, epoch: number, update: PlannedUpdate | undefined, validate?: ValidateFile): Promise<Cleaned> {
+export async function cleanConfig(
+  config: ConfigLock,
+  epoch: number,
+  update: PlannedUpdate | undefined,
+  validate?: ValidateFile,
+): Promise<Cleaned> {
   const removed = await removeShadowsBelow(config.file, epoch);
   const hash = await hashFile(config.file);
   const facts = {lock: config.name, path: config.file, epoch};
@@ -44,7 +49,12 @@ export async function cleanConfig(config: ConfigLock, epoch: number, update: Pla
   try {
     await validate?.(config.file);
   } catch (cause) {
-    throw new LockError('ERR_NOT_CLEAN', `the validator refuses ${config.file} as it is: ${cause instanceof Error ? cause.message : String(cause)}`, facts, {cause});
+    throw new LockError(
+      'ERR_NOT_CLEAN',
+      `the validator refuses ${config.file} as it is: ${cause instanceof Error ? cause.message : String(cause)}`,
+      facts,
+      {cause},
+    );
   }
   return {outcome: outcomeOf(update, hash), sha256: hash, removed};
 }

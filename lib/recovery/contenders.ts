@@ -30,7 +30,9 @@ async function writersOf(config: ConfigLock, spare: ReadonlySet<number>): Promis
     throw error;
   }
   const {openers} = await findOpeners(config.system, file);
-  const pids = openers.filter(({pid, flags}) => (flags & O_ACCMODE) !== 0 && !spare.has(pid)).map(({pid}) => pid);
+  const pids = openers
+    .filter(({pid, flags}) => (flags & O_ACCMODE) !== 0 && !spare.has(pid))
+    .map(({pid}) => pid);
   return [...new Set(pids)].map(pid => ({pid, doing: 'has the file open for writing'}));
 }
 
@@ -41,21 +43,35 @@ async function waitersFor(config: ConfigLock): Promise<Contender[]> {
   );
   if (blocked.length === 0) return [];
   const {openers} = await findOpeners(config.system, guard);
-  const idle = openers.filter(({pid, locks}) => locks.length === 0 && pid !== process.pid).map(({pid}) => pid);
-  return blocked.map((row, index) => ({pid: row.pid > 0 ? row.pid : idle[index], doing: 'waits for the guard'}));
+  const idle = openers
+    .filter(({pid, locks}) => locks.length === 0 && pid !== process.pid)
+    .map(({pid}) => pid);
+  return blocked.map((row, index) => ({
+    pid: row.pid > 0 ? row.pid : idle[index],
+    doing: 'waits for the guard',
+  }));
 }
 
 /** Everybody in the way now, except the processes to spare (the owner whose lock is taken by force). */
-export async function listContenders(config: ConfigLock, spare: ReadonlySet<number> = new Set()): Promise<Contender[]> {
+export async function listContenders(
+  config: ConfigLock,
+  spare: ReadonlySet<number> = new Set(),
+): Promise<Contender[]> {
   return [...(await waitersFor(config)), ...(await writersOf(config, spare))];
 }
 
 /** Resolves when one of them may have gone: its death, the close of a writer, or, for waiters, a short while. */
-async function untilSomethingChanges(contenders: readonly Contender[], closes: number, outer: AbortSignal): Promise<void> {
+async function untilSomethingChanges(
+  contenders: readonly Contender[],
+  closes: number,
+  outer: AbortSignal,
+): Promise<void> {
   const end = new AbortController();
   const stop = () => end.abort(outer.reason);
   outer.addEventListener('abort', stop, {once: true});
-  const events: Promise<unknown>[] = contenders.flatMap(({pid}) => (pid === undefined ? [] : [waitForExit(pid, {signal: end.signal})]));
+  const events: Promise<unknown>[] = contenders.flatMap(({pid}) =>
+    pid === undefined ? [] : [waitForExit(pid, {signal: end.signal})],
+  );
   if (closes >= 0) events.push(readable(closes, end.signal));
   if (contenders.some(({doing}) => doing === 'waits for the guard')) {
     events.push(new Promise(resolve => setTimeout(resolve, WAITER_TICK)));
@@ -71,7 +87,9 @@ async function untilSomethingChanges(contenders: readonly Contender[], closes: n
 }
 
 function contended(config: ConfigLock, contenders: readonly Contender[]): LockError {
-  const who = contenders.map(({pid, doing}) => `${pid === undefined ? 'a process' : describeProcess(config.system, pid)} ${doing}`);
+  const who = contenders.map(
+    ({pid, doing}) => `${pid === undefined ? 'a process' : describeProcess(config.system, pid)} ${doing}`,
+  );
   const text = who.length > 0 ? who.join('; ') : 'the guard was not to be had';
   return new LockError('ERR_CONTENDED', `a contender of ${config.name} remains: ${text}`, {
     lock: config.name,
@@ -97,7 +115,12 @@ export interface DrainOptions {
  * With the gate shut: waits until no contender remains and takes the guard, at most until the hold's deadline.
  * Returns whoever had to be waited for. Throws ERR_CONTENDED and names who remains; the guard is not held then.
  */
-export async function drainContenders(config: ConfigLock, guard: LockFile, hold: Hold, {held = false, spare, onContenders}: DrainOptions = {}): Promise<Contender[]> {
+export async function drainContenders(
+  config: ConfigLock,
+  guard: LockFile,
+  hold: Hold,
+  {held = false, spare, onContenders}: DrainOptions = {},
+): Promise<Contender[]> {
   const seen: Contender[] = [];
   const closes = openCloses(config);
   let remaining: Contender[] = [];
@@ -105,7 +128,9 @@ export async function drainContenders(config: ConfigLock, guard: LockFile, hold:
     for (;;) {
       hold.assertInForce();
       if (!held) await guard.wait('exclusive', {signal: hold.signal});
-      remaining = (await listContenders(config, spare)).filter(({doing}) => !held || doing !== 'waits for the guard');
+      remaining = (await listContenders(config, spare)).filter(
+        ({doing}) => !held || doing !== 'waits for the guard',
+      );
       if (remaining.length === 0) return seen;
       seen.push(...remaining);
       onContenders?.(remaining);

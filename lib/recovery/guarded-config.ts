@@ -1,6 +1,13 @@
 /** What can be done with the lock of a configuration? Everything of `ConfigLock`, and looking, holding and taking back. */
 import type {LockError} from '../errors.js';
-import {type AcquireOptions, ConfigLock, findLock, type OnOrphan, type OpenOptions, openLock} from '../lock/config-lock.js';
+import {
+  type AcquireOptions,
+  ConfigLock,
+  findLock,
+  type OnOrphan,
+  type OpenOptions,
+  openLock,
+} from '../lock/config-lock.js';
 import type {OwnedConfig} from '../lock/owned-config.js';
 import {type BreakGlassOptions, breakGlass} from './break-glass.js';
 import {type Hold, type HoldOptions, hold} from './hold.js';
@@ -17,7 +24,10 @@ export interface GuardedAcquireOptions extends Omit<AcquireOptions, 'onOrphan'> 
 export class GuardedConfig extends ConfigLock {
   override async acquire(options: GuardedAcquireOptions = {}): Promise<OwnedConfig> {
     const {onOrphan, signal} = options;
-    const act = onOrphan === 'recover' ? (_: LockError) => this.recover({signal, reason: 'an acquirer met the orphan'}) : onOrphan;
+    const act =
+      onOrphan === 'recover'
+        ? (_: LockError) => this.recover({signal, reason: 'an acquirer met the orphan'})
+        : onOrphan;
     return super.acquire({...options, onOrphan: act});
   }
 

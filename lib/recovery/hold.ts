@@ -55,12 +55,17 @@ export class Hold {
 
   /** True while nobody can enter. A holder that was stopped and wakes late sees here that its time is over. */
   inForce(): boolean {
-    return !this.#released && !this.#deadline.expired && check(native.isReadable(this.#timer.channel), 'poll') === 0;
+    return (
+      !this.#released &&
+      !this.#deadline.expired &&
+      check(native.isReadable(this.#timer.channel), 'poll') === 0
+    );
   }
 
   /** Throws ERR_HOLD_EXPIRED when it has ended. */
   assertInForce(): void {
-    if (!this.inForce()) throw new LockError('ERR_HOLD_EXPIRED', `the hold on ${this.name} has ended`, {lock: this.name});
+    if (!this.inForce())
+      throw new LockError('ERR_HOLD_EXPIRED', `the hold on ${this.name} has ended`, {lock: this.name});
   }
 
   /** Lets everybody go on. A second call does nothing. */
@@ -89,47 +94,54 @@ async function endTimer(timer: HoldTimer): Promise<void> {
 /** Processes that have a share of a gate. */
 async function insiders(config: ConfigLock): Promise<number[]> {
   const {openers} = await findOpeners(config.system, fileId(config.system, config.paths.gate));
-  return [...new Set(openers.filter(({pid, locks}) => locks.length > 0 && pid !== process.pid).map(({pid}) => pid))];
+  return [
+    ...new Set(openers.filter(({pid, locks}) => locks.length > 0 && pid !== process.pid).map(({pid}) => pid)),
+  ];
 }
 
 async function refused(config: ConfigLock, deadline: Deadline, milliseconds: number): Promise<unknown> {
   if (!deadline.expired) return deadline.signal.reason;
   const pids = await insiders(config);
   const who = pids.length > 0 ? `pid ${pids.join(', pid ')}` : 'a process that can not be seen from here';
-  return new LockError('ERR_HOLD_REFUSED', `${who} did not come to the hold point of ${config.name} within ${milliseconds} ms`, {lock: config.name, path: config.file, pids});
+  return new LockError(
+    'ERR_HOLD_REFUSED',
+    `${who} did not come to the hold point of ${config.name} within ${milliseconds} ms`,
+    {lock: config.name, path: config.file, pids},
+  );
 }
 
 function checkedBound(milliseconds: number): number {
   if (!Number.isInteger(milliseconds) || milliseconds < 1 || milliseconds > LONGEST_HOLD) {
-    throw new LockError('ERR_ARGUMENT', `a hold lasts a whole number of milliseconds from 1 to ${LONGEST_HOLD}, not ${milliseconds}`);
+    throw new LockError(
+      'ERR_ARGUMENT',
+      `a hold lasts a whole number of milliseconds from 1 to ${LONGEST_HOLD}, not ${milliseconds}`,
+    );
   }
   return milliseconds;
 }
 
-/** With the door shut and the timer running: waits until the last one has left. */
-async function drain(gate: LockFile, evict: readonly LockFile[], deadline: Deadline): Promise<void> {
-  for (const share of evict) share.unlock();
-  try {
-    await emptyRoom(gate, deadline.signal);
-  } catch (error) {
-    for (const share of evict) reenter(share);
-    throw error;
-  }
-}
-
 /** Stops everything that passes the gate of a lock. Rejects with ERR_HOLD_REFUSED and the pids that did not come, or with signal.reason. */
-export async function hold(config: ConfigLock, {for: bound = DEFAULT_HOLD, signal, evict = []}: HoldOptions = {}): Promise<Hold> {
+export async function hold(
+  config: ConfigLock,
+  {for: bound = DEFAULT_HOLD, signal, evict = []}: HoldOptions = {},
+): Promise<Hold> {
   const deadline = new Deadline(checkedBound(bound), signal);
   const gate = LockFile.open(config.paths.gate);
   let timer: HoldTimer | undefined;
   try {
     await shutDoor(gate, deadline.signal);
-    timer = check<HoldTimer>(native.startHoldTimer(gate.fd, Math.max(1, Math.ceil(deadline.remaining()))), 'fork');
-    await drain(gate, evict, deadline);
+    timer = check<HoldTimer>(
+      native.startHoldTimer(gate.fd, Math.max(1, Math.ceil(deadline.remaining()))),
+      'fork',
+    );
+    for (const share of evict) share.unlock();
+    await emptyRoom(gate, deadline.signal);
     return new Hold(config.name, gate, timer, deadline, bound - deadline.remaining());
   } catch (error) {
     const reason = deadline.signal.aborted ? await refused(config, deadline, bound) : error;
     deadline.cancel();
+    // The door is still shut by ourselves, so nobody can be in the way of those who were evicted.
+    if (timer) for (const share of evict) reenter(share);
     gate.unlock();
     if (timer) await endTimer(timer);
     gate.close();

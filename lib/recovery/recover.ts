@@ -27,7 +27,9 @@ export interface RecoverOptions {
 }
 
 /** Counts the time and passes each step on. */
-export function stepper(onStep: OnStep | undefined): (name: StepName, facts?: Readonly<Record<string, unknown>>) => number {
+export function stepper(
+  onStep: OnStep | undefined,
+): (name: StepName, facts?: Readonly<Record<string, unknown>>) => number {
   const start = monotonic();
   return (step, facts = {}) => {
     const at = Math.round((monotonic() - start) * 1000) / 1000;
@@ -43,7 +45,11 @@ export async function lockRecovery(config: ConfigLock): Promise<LockFile> {
   file.close();
   const {openers} = await findOpeners(config.system, fileId(config.system, config.paths.recovery));
   const pids = [...new Set(openers.filter(({locks}) => locks.length > 0).map(({pid}) => pid))];
-  throw new LockError('ERR_RECOVERY_BUSY', `${config.name} is being recovered already by pid ${pids.join(', ') || 'unknown'}`, {lock: config.name, path: config.file, pids});
+  throw new LockError(
+    'ERR_RECOVERY_BUSY',
+    `${config.name} is being recovered already by pid ${pids.join(', ') || 'unknown'}`,
+    {lock: config.name, path: config.file, pids},
+  );
 }
 
 function notDead(config: ConfigLock, verdict: Verdict): LockError {
@@ -58,8 +64,17 @@ function notDead(config: ConfigLock, verdict: Verdict): LockError {
 
 /** The same incarnation, the same epoch, still dead? The guard is in our hands, which proves that no copy of it lives. */
 function verifyStillDead(config: ConfigLock, verdict: Verdict, record: OwnerRecord | undefined): void {
-  const same = record?.state === 'owned' && record.epoch === verdict.epoch && record.owner.identity === verdict.owner?.identity && config.bit.read() === 1;
-  if (!same) throw new LockError('ERR_OWNER_CHANGED', `the owner of ${config.name} changed while it was being recovered`, {lock: config.name, path: config.file});
+  const same =
+    record?.state === 'owned' &&
+    record.epoch === verdict.epoch &&
+    record.owner.identity === verdict.owner?.identity &&
+    config.bit.read() === 1;
+  if (!same)
+    throw new LockError(
+      'ERR_OWNER_CHANGED',
+      `the owner of ${config.name} changed while it was being recovered`,
+      {lock: config.name, path: config.file},
+    );
   const dead = record.resigned === true || examineOwner(config.system, record.owner).existence === 'gone';
   if (!dead) throw notDead(config, verdict);
 }
@@ -75,15 +90,39 @@ export async function recover(config: ConfigLock, options: RecoverOptions = {}):
   using _recovery = await lockRecovery(config);
   step('recovery-lock');
   const verdict = await examine(config);
-  step('verdict', {state: verdict.state, summary: summarize(verdict), owner: verdict.owner, epoch: verdict.epoch});
+  step('verdict', {
+    state: verdict.state,
+    summary: summarize(verdict),
+    owner: verdict.owner,
+    epoch: verdict.epoch,
+  });
   if (verdict.state !== 'DEAD') throw notDead(config, verdict);
-  await appendAudit(config.system, config.roots.state, 'recover.intent', config.name, {reason, owner: verdict.owner, epoch: verdict.epoch, evidence: verdict.evidence}, signal);
+  await appendAudit(
+    config.system,
+    config.roots.state,
+    'recover.intent',
+    config.name,
+    {reason, owner: verdict.owner, epoch: verdict.epoch, evidence: verdict.evidence},
+    signal,
+  );
   step('intent');
   await using stop = await hold(config, {for: bound, signal});
   step('hold', {acknowledgedAfter: stop.acknowledgedAfter, remaining: stop.remaining()});
   using guard = LockFile.open(config.paths.guard);
-  const drained = await drainContenders(config, guard, stop, {onContenders: contenders => step('contenders', {contenders})});
+  const drained = await drainContenders(config, guard, stop, {
+    onContenders: contenders => step('contenders', {contenders}),
+  });
   if (drained.length === 0) step('contenders', {contenders: []});
   step('guard');
-  return takeBack({config, hold: stop, verdict, forced: false, reason, drained, validate, step, verify: record => verifyStillDead(config, verdict, record)});
+  return await takeBack({
+    config,
+    hold: stop,
+    verdict,
+    forced: false,
+    reason,
+    drained,
+    validate,
+    step,
+    verify: record => verifyStillDead(config, verdict, record),
+  });
 }

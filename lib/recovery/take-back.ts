@@ -5,7 +5,13 @@
 import {LockError} from '../errors.js';
 import type {ConfigLock} from '../lock/config-lock.js';
 import {nextEpoch} from '../lock/epoch.js';
-import {type OwnedRecord, openRecord, ownerFor, type OwnerRecord, replaceRecord} from '../lock/owner-record.js';
+import {
+  type OwnedRecord,
+  openRecord,
+  ownerFor,
+  type OwnerRecord,
+  replaceRecord,
+} from '../lock/owner-record.js';
 import {hasCode} from '../os/system-error.js';
 import {appendAudit, type AuditRecord} from './audit.js';
 import {type Cleaned, cleanConfig, type ValidateFile} from './clean.js';
@@ -84,12 +90,24 @@ function readOld(config: ConfigLock): OwnerRecord | undefined {
  * replaced, so whatever the old owner still writes through its descriptors is lost. Killed in between, the record
  * names a dead recoverer of a higher epoch, and running recovery again goes on from there.
  */
-async function handOver({config, forced, reason}: TakeBack, old: OwnerRecord | undefined): Promise<OwnedRecord> {
+async function handOver(
+  {config, forced, reason}: TakeBack,
+  old: OwnerRecord | undefined,
+): Promise<OwnedRecord> {
   const before = config.bit.epoch();
   const epoch = await nextEpoch(config.system, config.roots.state, Math.max(before, old?.epoch ?? 0));
-  const purpose = `${forced ? 'break-glass' : 'recovery'}: ${reason}`.slice(0, 200).replaceAll(/[\0\n]/g, ' ');
+  const purpose = `${forced ? 'break-glass' : 'recovery'}: ${reason}`
+    .slice(0, 200)
+    .replaceAll(/[\0\n]/g, ' ');
   const update = old?.state === 'owned' ? old.update : undefined;
-  const planned: OwnedRecord = {v: 1, state: 'owned', lock: config.name, epoch, owner: ownerFor(config.system, purpose), ...(update && {update})};
+  const planned: OwnedRecord = {
+    v: 1,
+    state: 'owned',
+    lock: config.name,
+    epoch,
+    owner: ownerFor(config.system, purpose),
+    ...(update && {update}),
+  };
   replaceRecord(config.paths.owner, planned);
   try {
     const record = {...planned, epoch: config.bit.handover(before, epoch)};
@@ -113,7 +131,12 @@ function resign(config: ConfigLock, record: OwnedRecord): void {
 
 function clearBit(config: ConfigLock, epoch: number): void {
   config.bit.clear(epoch);
-  if (config.bit.read() !== 0) throw new LockError('ERR_FENCED', `the bit of ${config.name} was set again by somebody`, {lock: config.name, path: config.bit.path, epoch});
+  if (config.bit.read() !== 0)
+    throw new LockError('ERR_FENCED', `the bit of ${config.name} was set again by somebody`, {
+      lock: config.name,
+      path: config.bit.path,
+      epoch,
+    });
   const file = openRecord(config.paths.owner);
   try {
     file.write({v: 1, state: 'free', lock: config.name, epoch});
@@ -152,7 +175,11 @@ export async function takeBack(work: TakeBack): Promise<Certificate> {
   return certify(work, cleaned, epochs);
 }
 
-async function certify(work: TakeBack, cleaned: Cleaned, epochs: Certificate['epochs']): Promise<Certificate> {
+async function certify(
+  work: TakeBack,
+  cleaned: Cleaned,
+  epochs: Certificate['epochs'],
+): Promise<Certificate> {
   const {config, verdict, forced, reason, drained, step} = work;
   const facts = {
     file: config.file,
@@ -165,7 +192,13 @@ async function certify(work: TakeBack, cleaned: Cleaned, epochs: Certificate['ep
     removedShadows: cleaned.removed,
     drained,
   };
-  const {seq, hash, time}: AuditRecord = await appendAudit(config.system, config.roots.state, 'all-clear', config.name, facts);
+  const {seq, hash, time}: AuditRecord = await appendAudit(
+    config.system,
+    config.roots.state,
+    'all-clear',
+    config.name,
+    facts,
+  );
   const {owner: _, ...shown} = facts;
   const by = {node: config.system.node, pid: process.pid, uid: config.system.uid};
   const certificate = {lock: config.name, ...shown, by, at: time, verdict, audit: {seq, hash}};

@@ -69,19 +69,25 @@ function testLocks(config: ConfigLock): {guardHeld: boolean; onHold: boolean} {
 
 function waitersOn(config: ConfigLock, guard: FileId): Waiter[] {
   return readLockTable(config.system)
-    .filter(row => row.waiting && row.inode === guard.inode && row.major === guard.major && row.minor === guard.minor)
+    .filter(
+      row =>
+        row.waiting && row.inode === guard.inode && row.major === guard.major && row.minor === guard.minor,
+    )
     .map(row => ({pid: row.pid > 0 ? row.pid : undefined, kind: 'ofd'}));
 }
 
 /** Everybody who shares the description that holds the guard. Only looked for when it is held. */
 async function findHolders(config: ConfigLock): Promise<Pick<Sight, 'holders' | 'waiters' | 'unreadable'>> {
   const guard = fileId(config.system, config.paths.guard);
+  const blocked = waitersOn(config, guard);
   const {openers, unreadable} = await findOpeners(config.system, guard);
   const holders = openers
     .filter(opener => opener.locks.length > 0)
     .map(({pid, fd}) => ({pid, kind: 'ofd', mode: 'exclusive' as const, via: `descriptor ${fd}`}));
-  const idle = openers.filter(opener => opener.locks.length === 0 && opener.pid !== process.pid).map(opener => opener.pid);
-  const waiters = waitersOn(config, guard).map((waiter, index) => ({...waiter, pid: waiter.pid ?? idle[index]}));
+  const idle = openers
+    .filter(opener => opener.locks.length === 0 && opener.pid !== process.pid)
+    .map(opener => opener.pid);
+  const waiters = blocked.map((waiter, index) => ({...waiter, pid: waiter.pid ?? idle[index]}));
   return {holders, waiters, unreadable};
 }
 
@@ -99,7 +105,8 @@ async function lookSteadily(config: ConfigLock): Promise<{sight: Sight; steady: 
   for (let attempt = 0; attempt < 5; attempt++) {
     const again = {record: config.readRecord(), ...readBit(config), ...testLocks(config)};
     const {record, bit, epoch, problem, guardHeld, onHold} = sight;
-    if (JSON.stringify(again) === JSON.stringify({record, bit, epoch, problem, guardHeld, onHold})) return {sight, steady: true};
+    if (JSON.stringify(again) === JSON.stringify({record, bit, epoch, problem, guardHeld, onHold}))
+      return {sight, steady: true};
     sight = await look(config);
   }
   return {sight, steady: false};
@@ -107,14 +114,22 @@ async function lookSteadily(config: ConfigLock): Promise<{sight: Sight; steady: 
 
 function recordEvidence(record: ReadRecord): Evidence {
   const looked = 'owner record';
-  if (record.state === 'unreadable') return {looked, saw: record.why, follows: 'who owned the lock last is unknown'};
-  if (record.state === 'free') return {looked, saw: `no owner since epoch ${record.epoch}`, follows: 'the last owner gave the lock back'};
+  if (record.state === 'unreadable')
+    return {looked, saw: record.why, follows: 'who owned the lock last is unknown'};
+  if (record.state === 'free')
+    return {
+      looked,
+      saw: `no owner since epoch ${record.epoch}`,
+      follows: 'the last owner gave the lock back',
+    };
   const {owner} = record;
   const purpose = owner.purpose === '' ? '' : `, for "${owner.purpose}"`;
   return {
     looked,
     saw: `pid ${owner.pid} on ${owner.node} (${owner.exe}, uid ${owner.uid}) since ${owner.since}, epoch ${record.epoch}${purpose}`,
-    follows: record.resigned ? 'that process has given up in the middle and said so' : 'that incarnation is the owner on record',
+    follows: record.resigned
+      ? 'that process has given up in the middle and said so'
+      : 'that incarnation is the owner on record',
   };
 }
 
@@ -128,15 +143,27 @@ function bitEvidence(config: ConfigLock, {bit, epoch, problem}: Sight): Evidence
 
 function guardEvidence(config: ConfigLock, {guardHeld, holders}: Sight): Evidence {
   const looked = `guard ${config.paths.guard} (F_OFD_GETLK, then /proc/PID/fdinfo)`;
-  if (!guardHeld) return {looked, saw: 'nobody holds it', follows: 'no copy of the owner’s descriptor lives anywhere'};
-  if (holders.length === 0) return {looked, saw: 'it is held, and no process shows the descriptor', follows: 'somebody holds the lock who can not be seen'};
+  if (!guardHeld)
+    return {looked, saw: 'nobody holds it', follows: 'no copy of the owner’s descriptor lives anywhere'};
+  if (holders.length === 0)
+    return {
+      looked,
+      saw: 'it is held, and no process shows the descriptor',
+      follows: 'somebody holds the lock who can not be seen',
+    };
   const who = [...new Set(holders.map(({pid}) => describeProcess(config.system, pid)))].join(', ');
   return {looked, saw: `held by ${who}`, follows: 'the lock is in their hands'};
 }
 
 function scanEvidence({unreadable}: Sight): Evidence[] {
   if (unreadable.length === 0) return [];
-  return [{looked: 'descriptors of all processes', saw: `${unreadable.length} processes may not be read by this user`, follows: 'there may be holders that are not listed'}];
+  return [
+    {
+      looked: 'descriptors of all processes',
+      saw: `${unreadable.length} processes may not be read by this user`,
+      follows: 'there may be holders that are not listed',
+    },
+  ];
 }
 
 /** The living holders decide; a lock that nobody shows stays UNKNOWN. */
@@ -154,7 +181,12 @@ function judgeHolders(config: ConfigLock, {holders}: Sight): Judgement {
 }
 
 /** The bit is set and somebody is on record: the incarnation and the guard decide. */
-function judgeOwner(config: ConfigLock, sight: Sight, incarnation: Incarnation, resigned: boolean): Judgement {
+function judgeOwner(
+  config: ConfigLock,
+  sight: Sight,
+  incarnation: Incarnation,
+  resigned: boolean,
+): Judgement {
   const {existence, evidence} = incarnation;
   if (existence === 'unknown') return {state: 'UNKNOWN', evidence: [evidence]};
   if (!sight.guardHeld && (existence === 'gone' || resigned)) return {state: 'DEAD', evidence: [evidence]};
@@ -165,10 +197,15 @@ function judgeOwner(config: ConfigLock, sight: Sight, incarnation: Incarnation, 
 
 function judge(config: ConfigLock, sight: Sight): Judgement {
   const {bit, epoch, record, guardHeld} = sight;
-  if (bit === undefined || epoch === undefined || record.state === 'unreadable') return {state: 'UNKNOWN', evidence: []};
+  if (bit === undefined || epoch === undefined || record.state === 'unreadable')
+    return {state: 'UNKNOWN', evidence: []};
   if (bit === 0) return guardHeld ? judgeHolders(config, sight) : {state: 'FREE', evidence: []};
   if (record.state === 'free' || record.epoch < epoch) {
-    const stranger = {looked: 'bit and owner record together', saw: `the bit is set, and the record knows no owner of epoch ${epoch}`, follows: 'somebody set the bit who left no record: nobody vouches for an owner'};
+    const stranger = {
+      looked: 'bit and owner record together',
+      saw: `the bit is set, and the record knows no owner of epoch ${epoch}`,
+      follows: 'somebody set the bit who left no record: nobody vouches for an owner',
+    };
     return {state: 'UNKNOWN', evidence: [stranger]};
   }
   return judgeOwner(config, sight, examineOwner(config.system, record.owner), record.resigned === true);
@@ -197,9 +234,17 @@ function advise(config: ConfigLock, sight: Sight, state: State): string[] {
     case 'DEAD':
       return [`locksmith recover ${name}`];
     case 'ALIVE':
-      return [...asRoot, `wait for it: locksmith run ${name} -- COMMAND`, ...(sight.bit === 1 ? [`by force, audited: ${force(name, owner, epoch)}`] : [])];
+      return [
+        ...asRoot,
+        `wait for it: locksmith run ${name} -- COMMAND`,
+        ...(sight.bit === 1 ? [`by force, audited: ${force(name, owner, epoch)}`] : []),
+      ];
     case 'FROZEN':
-      return [...asRoot, `let it go on: kill -CONT ${owner?.pid ?? sight.holders[0]?.pid ?? 'PID'}`, ...(owner ? [`by force, audited: ${force(name, owner, epoch)}`] : [])];
+      return [
+        ...asRoot,
+        `let it go on: kill -CONT ${owner?.pid ?? sight.holders[0]?.pid ?? 'PID'}`,
+        ...(owner ? [`by force, audited: ${force(name, owner, epoch)}`] : []),
+      ];
     case 'UNKNOWN':
       return [...asRoot, `by force, audited: ${force(name, owner, epoch)}`];
   }
@@ -210,8 +255,16 @@ export async function examine(config: ConfigLock): Promise<Verdict> {
   const {sight, steady} = await lookSteadily(config);
   const judgement = judge(config, sight);
   const state = !steady && judgement.state === 'DEAD' ? 'UNKNOWN' : judgement.state;
-  const unsteady = {looked: 'bit, record and guard, several times', saw: 'they changed each time', follows: 'the lock is in use'};
-  const onHold = {looked: `gate ${config.paths.gate}`, saw: 'it is closed', follows: 'a hold is announced or in force; nobody can acquire until it ends'};
+  const unsteady = {
+    looked: 'bit, record and guard, several times',
+    saw: 'they changed each time',
+    follows: 'the lock is in use',
+  };
+  const onHold = {
+    looked: `gate ${config.paths.gate}`,
+    saw: 'it is closed',
+    follows: 'a hold is announced or in force; nobody can acquire until it ends',
+  };
   return {
     name: config.name,
     file: config.file,
@@ -238,7 +291,9 @@ export async function examine(config: ConfigLock): Promise<Verdict> {
 
 /** The verdict in one sentence. */
 export function summarize({name, file, state, owner, waiters}: Verdict): string {
-  const who = owner ? `pid ${owner.pid} on ${owner.node}, since ${owner.since}${owner.purpose ? `, for "${owner.purpose}"` : ''}` : 'an owner that nobody vouches for';
+  const who = owner
+    ? `pid ${owner.pid} on ${owner.node}, since ${owner.since}${owner.purpose ? `, for "${owner.purpose}"` : ''}`
+    : 'an owner that nobody vouches for';
   const queue = waiters.length > 0 ? ` ${waiters.length} waiting.` : '';
   const label = `${name} (${basename(file)})`;
   switch (state) {
