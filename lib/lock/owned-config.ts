@@ -80,14 +80,12 @@ export class OwnedConfig {
 
   /** Writes down which update is under way, so that recovery can tell by hash how far it came. */
   planUpdate(update: PlannedUpdate): void {
-    this.#mustBeHeld();
-    this.#held.recordFile.write({...this.#held.record, update});
+    this.#write({...this.#held.record, update});
   }
 
   /** Writes down that no update is under way. */
   endUpdate(): void {
-    this.#mustBeHeld();
-    this.#held.recordFile.write(this.#held.record);
+    this.#write(this.#held.record);
   }
 
   /**
@@ -114,6 +112,15 @@ export class OwnedConfig {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.release();
+  }
+
+  #write(record: OwnedRecord): void {
+    this.#mustBeHeld();
+    try {
+      this.#held.recordFile.write(record);
+    } catch (error) {
+      throw hasCode(error, 'ESTALE') ? this.#fenced(this.#held.bit.epoch()) : error;
+    }
   }
 
   #mustBeHeld(): void {

@@ -12,7 +12,7 @@ import {
 import {crc32} from 'node:zlib';
 import {LockError} from '../errors.js';
 import {type Identity, ourselves} from '../os/process.js';
-import {hasCode, SystemError} from '../os/system-error.js';
+import {errnoOf, hasCode, SystemError} from '../os/system-error.js';
 import type {System} from '../os/system.js';
 
 /** One incarnation of one process on one node. */
@@ -119,6 +119,7 @@ export function readRecord(path: string): ReadRecord {
 
 /** The owner record of a process that holds the guard, on a descriptor opened while it holds it. */
 export interface RecordFile {
+  /** Throws SystemError: ESTALE when a forced handover has replaced the file. */
   write(record: OwnerRecord): void;
   close(): void;
 }
@@ -139,9 +140,12 @@ export function openRecord(path: string): RecordFile {
   };
 }
 
+/** Throws ENOSPC when it came out short, ESTALE when the file was replaced: then nobody reads what was written. */
 function writeWhole(fd: number, path: string, text: string): void {
   const written = writeSync(fd, text, 0);
-  if (written !== SIZE || fstatSync(fd).size !== SIZE) throw new SystemError(28, 'write', path);
+  const {size, nlink} = fstatSync(fd);
+  if (written !== SIZE || size !== SIZE) throw new SystemError(errnoOf('ENOSPC'), 'write', path);
+  if (nlink === 0) throw new SystemError(errnoOf('ESTALE'), 'write', path);
 }
 
 /** Replaces the record by a new file; see openRecord. The caller holds the guard. */

@@ -1,5 +1,5 @@
 /** What can be done with the lock of a configuration? Everything of `ConfigLock`, and looking, holding and taking back. */
-import type {LockError} from '../errors.js';
+import {isLockError} from '../errors.js';
 import {
   type AcquireOptions,
   ConfigLock,
@@ -11,7 +11,7 @@ import {
 import type {OwnedConfig} from '../lock/owned-config.js';
 import {type BreakGlassOptions, breakGlass} from './break-glass.js';
 import {type Hold, type HoldOptions, hold} from './hold.js';
-import {type RecoverOptions, recover} from './recover.js';
+import {type RecoverOptions, recover, waitForRecovery} from './recover.js';
 import type {Certificate} from './take-back.js';
 import {examine, type Verdict} from './verdict.js';
 
@@ -20,15 +20,29 @@ export interface GuardedAcquireOptions extends Omit<AcquireOptions, 'onOrphan'> 
   readonly onOrphan?: OnOrphan | 'recover' | undefined;
 }
 
+/** The orphan is none any more: somebody has recovered it, or owns it by now. */
+function isOutdated(error: unknown): boolean {
+  if (isLockError(error, 'ERR_OWNER_CHANGED')) return true;
+  const state = isLockError(error, 'ERR_NOT_DEAD') ? (error.verdict as Verdict).state : undefined;
+  return state === 'FREE' || state === 'ALIVE' || state === 'FROZEN';
+}
+
 /** The lock on one configuration file. Made by `openConfigLock`. */
 export class GuardedConfig extends ConfigLock {
   override async acquire(options: GuardedAcquireOptions = {}): Promise<OwnedConfig> {
     const {onOrphan, signal} = options;
-    const act =
-      onOrphan === 'recover'
-        ? (_: LockError) => this.recover({signal, reason: 'an acquirer met the orphan'})
-        : onOrphan;
-    return super.acquire({...options, onOrphan: act});
+    const recoverIt = () => this.#recoverOrWait(signal);
+    return super.acquire({...options, onOrphan: onOrphan === 'recover' ? recoverIt : onOrphan});
+  }
+
+  /** Recovers the orphan; when others do or did, waits for them. Either way the acquisition then begins anew. */
+  async #recoverOrWait(signal: AbortSignal | undefined): Promise<void> {
+    try {
+      await this.recover({signal, reason: 'an acquirer met the orphan'});
+    } catch (error) {
+      if (isLockError(error, 'ERR_RECOVERY_BUSY')) await waitForRecovery(this, signal);
+      else if (!isOutdated(error)) throw error;
+    }
   }
 
   /** Looks and changes nothing: state, owner, epoch, evidence. */

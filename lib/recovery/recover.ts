@@ -52,6 +52,12 @@ export async function lockRecovery(config: ConfigLock): Promise<LockFile> {
   );
 }
 
+/** Waits until the recovery that is under way has ended, one way or another. */
+export async function waitForRecovery(config: ConfigLock, signal: AbortSignal | undefined): Promise<void> {
+  using file = LockFile.open(config.paths.recovery);
+  await file.wait('exclusive', {signal});
+}
+
 function notDead(config: ConfigLock, verdict: Verdict): LockError {
   return new LockError('ERR_NOT_DEAD', `${summarize(verdict)} Nothing was changed.`, {
     lock: config.name,

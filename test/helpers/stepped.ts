@@ -1,0 +1,69 @@
+/** How does a test walk through an operation call by call? Starts a fixture, holds it at its N-th call, and hands it to the test. */
+import {type ChildProcessByStdio, spawn} from 'node:child_process';
+import {once} from 'node:events';
+import type {Readable, Writable} from 'node:stream';
+import {text} from 'node:stream/consumers';
+import {fileURLToPath} from 'node:url';
+import anyTest, {type ExecutionContext, type SerialFn} from 'ava';
+import {type Action, attach, canTrace, type Outcome, traceable} from './stepper.js';
+
+/** Far more calls than any operation here makes. */
+const MOST_POINTS = 5000;
+
+const reason = await canTrace();
+
+/** Why such tests can't run here, for their titles; empty when they can. */
+export const unable: string = reason === undefined ? '' : ` (can't run: ${reason})`;
+
+/** Skips where nothing can be traced, but fails there in CI. */
+export const steppedTest = (
+  reason !== undefined && process.env['CI'] === undefined ? anyTest.serial.skip : anyTest.serial
+) as SerialFn;
+
+export interface Stepped {
+  readonly outcome: Outcome;
+  readonly child: ChildProcessByStdio<Writable, Readable, null>;
+  /** Its last line: how the operation came out. */
+  readonly result: Promise<string>;
+  /** Resolves when it has been reaped. */
+  readonly exit: Promise<unknown>;
+}
+
+/** Runs fixtures/NAME.js with the stepper at its call number `n`. */
+export async function runStepped(
+  t: ExecutionContext,
+  name: string,
+  facts: object,
+  n: number,
+  action: Action,
+): Promise<Stepped> {
+  const program = fileURLToPath(new URL(`../fixtures/${name}.js`, import.meta.url));
+  const child = spawn(...(await traceable(process.execPath, [program, JSON.stringify(facts)])), {
+    stdio: ['pipe', 'pipe', 'inherit'],
+  });
+  t.teardown(() => child.kill('SIGKILL'));
+  const exit = once(child, 'exit');
+  await once(child.stdout, 'readable');
+  const stepper = await attach(child.pid ?? 0, n, action);
+  const result = text(child.stdout).then(output => output.trim().split('\n').at(-1) ?? '');
+  child.stdin.end('go\n');
+  return {outcome: await stepper.outcome, child, result, exit};
+}
+
+/** Calls `examine` for every call of the operation from the first to the last, and returns how many there were. */
+export async function forEachCall(
+  t: ExecutionContext,
+  run: (n: number) => Promise<Stepped>,
+  examine: (stepped: Stepped) => Promise<void>,
+): Promise<number> {
+  for (let n = 1; n <= MOST_POINTS; n++) {
+    const stepped = await run(n);
+    if (stepped.outcome.kind === 'end') {
+      await stepped.exit;
+      return n - 1;
+    }
+    await examine(stepped);
+  }
+  t.fail(`no end after ${MOST_POINTS} calls`);
+  return MOST_POINTS;
+}
