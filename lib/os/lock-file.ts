@@ -83,6 +83,8 @@ export class LockFile {
     signal?.throwIfAborted();
     if (!isQueued(this.key) && this.try(mode, range)) return;
     await enqueue({key: this.key, shared: mode === 'shared', range, signal}, async () => {
+      // It may have been aborted between its turn and this line, when nobody listened.
+      signal?.throwIfAborted();
       if (this.try(mode, range)) return;
       await this.#block(mode, range, signal);
     });

@@ -1,0 +1,177 @@
+/** Does a wait block nothing, end at once when it is aborted, and never leave a lock behind? */
+import {spawnSync} from 'node:child_process';
+import {once} from 'node:events';
+import {constants} from 'node:fs';
+import {readFile} from 'node:fs/promises';
+import {join} from 'node:path';
+import {fileURLToPath} from 'node:url';
+import {Worker} from 'node:worker_threads';
+import test, {type ExecutionContext} from 'ava';
+import {LockFile} from '../../lib/os/lock-file.js';
+import {LOCK_KIND, LOCK_TYPE, native} from '../../lib/os/native.js';
+import {errnoOf} from '../../lib/os/system-error.js';
+import {scratch} from '../helpers/scratch.js';
+
+function open(path: string): LockFile {
+  return LockFile.open(path, {flags: constants.O_RDWR | constants.O_CREAT});
+}
+
+function median(values: number[]): number {
+  return values.sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
+}
+
+async function timeReads(path: string, count: number): Promise<number> {
+  const times: number[] = [];
+  for (let index = 0; index < count; index++) {
+    const start = performance.now();
+    await readFile(path);
+    times.push(performance.now() - start);
+  }
+  return median(times);
+}
+
+test.serial('1,000 waits on different files at once leave fs.readFile as fast as it was', async t => {
+  const {directory, file} = scratch(t);
+  const before = await timeReads(file, 200);
+  const held = Array.from({length: 1000}, (_, index) => open(join(directory, `${index}`)));
+  for (const lock of held) lock.try('exclusive');
+  const waiters = held.map(({path}) => open(path));
+  const waits = waiters.map(waiter => waiter.wait('exclusive'));
+  const during = await timeReads(file, 200);
+  t.log(`median read ${before.toFixed(3)} ms before, ${during.toFixed(3)} ms with 1,000 waits`);
+  // A pool of four blocked threads would make it endless; ten times, and 5 ms against noise, is far from that.
+  t.true(during < before * 10 + 5);
+  for (const lock of held) lock.close();
+  await Promise.all(waits);
+  t.true(waiters.every(waiter => waiter.test('exclusive') === undefined));
+  for (const waiter of waiters) waiter.close();
+});
+
+test('an aborted wait rejects with the reason of its signal and holds nothing', async t => {
+  const path = join(scratch(t).directory, 'file');
+  using held = open(path);
+  using waiter = open(path);
+  held.try('exclusive');
+  const end = new AbortController();
+  const reason = new Error('enough');
+  const wait = waiter.wait('exclusive', {signal: end.signal});
+  end.abort(reason);
+  t.is(await t.throwsAsync(wait), reason);
+  held.unlock();
+  using other = open(path);
+  t.true(other.try('exclusive'));
+});
+
+test('a wait with a signal that is aborted already does not begin', async t => {
+  using file = open(join(scratch(t).directory, 'file'));
+  const reason = new Error('too late');
+  t.is(await t.throwsAsync(file.wait('exclusive', {signal: AbortSignal.abort(reason)})), reason);
+});
+
+/** One race: the lock is given back and the wait aborted at about the same moment. */
+async function race(held: LockFile, waiter: LockFile, observer: LockFile, abortFirst: boolean): Promise<'granted' | 'aborted' | string> {
+  held.try('exclusive');
+  const ended = new Promise<number>(resolve => {
+    const wait = native.waitLock(waiter.fd, LOCK_KIND.ofd, LOCK_TYPE.exclusive, 0, 0, resolve);
+    if (typeof wait === 'number') throw new Error(`no wait: ${wait}`);
+    if (abortFirst) wait.abort();
+    held.unlock();
+    wait.abort();
+  });
+  const result = await ended;
+  const locked = observer.test('exclusive') !== undefined;
+  waiter.unlock();
+  if (result === 0) return locked ? 'granted' : 'granted, but not held';
+  if (result !== -errnoOf('ECANCELED')) return `unexpected result ${result}`;
+  return locked ? 'aborted, but a lock was left behind' : 'aborted';
+}
+
+test('10,000 races of a release and an abort: the lock is held exactly when the wait says so', async t => {
+  const path = join(scratch(t).directory, 'file');
+  using held = open(path);
+  using waiter = open(path);
+  using observer = open(path);
+  const counts: Record<string, number> = {};
+  for (let round = 0; round < 10_000; round++) {
+    const outcome = await race(held, waiter, observer, round % 4 === 0);
+    counts[outcome] = (counts[outcome] ?? 0) + 1;
+  }
+  t.log(counts);
+  t.deepEqual(Object.keys(counts).toSorted().filter(key => key !== 'granted'), ['aborted']);
+});
+
+test('waiters of one process are served in the order they came', async t => {
+  const path = join(scratch(t).directory, 'file');
+  const held = open(path);
+  held.try('exclusive');
+  const order: number[] = [];
+  const waits = Array.from({length: 20}, async (_, index) => {
+    using waiter = open(path);
+    await waiter.wait('exclusive');
+    order.push(index);
+  });
+  held.close();
+  await Promise.all(waits);
+  t.deepEqual(order, [...order].toSorted((a, b) => a - b));
+});
+
+test('a waiter that gives up lets the next one through', async t => {
+  const path = join(scratch(t).directory, 'file');
+  using held = open(path);
+  held.try('exclusive');
+  const end = new AbortController();
+  using first = open(path);
+  using second = open(path);
+  using third = open(path);
+  const waits = [first.wait('exclusive'), second.wait('exclusive', {signal: end.signal}), third.wait('exclusive')];
+  end.abort(new Error('gone'));
+  await t.throwsAsync(waits[1] ?? Promise.resolve(), {message: 'gone'});
+  held.unlock();
+  await waits[0];
+  first.unlock();
+  await waits[2];
+  t.pass();
+});
+
+function program(t: ExecutionContext, how: string): {status: number | null; stderr: string; took: number} {
+  const start = performance.now();
+  const {status, stderr} = spawnSync(process.execPath, [fileURLToPath(new URL('../fixtures/pending-wait.js', import.meta.url)), how, join(scratch(t).directory, 'file')], {
+    encoding: 'utf8',
+    env: {...process.env, UV_THREADPOOL_SIZE: '1'},
+    timeout: 60_000,
+  });
+  return {status, stderr, took: performance.now() - start};
+}
+
+test('process.exit is not held up by a pending wait', t => {
+  t.is(program(t, 'exit').status, 7);
+});
+
+test('an uncaught exception is not held up by a pending wait', t => {
+  const {status, stderr} = program(t, 'throw');
+  t.is(status, 1);
+  t.regex(stderr, /on purpose/);
+});
+
+test('with eight waits and one thread in libuv’s pool, files are still read', t => {
+  t.is(program(t, 'read').status, 0);
+});
+
+test('an exception of a callback is an uncaught exception', t => {
+  const {status, stderr} = program(t, 'callback');
+  t.is(status, 1);
+  t.regex(stderr, /from the callback/);
+});
+
+test('a worker that ends gives back its locks, and its pending waits do not hold it up', async t => {
+  const path = join(scratch(t).directory, 'file');
+  const taken = `${path}.taken`;
+  using held = open(taken);
+  held.try('exclusive');
+  const worker = new Worker(new URL('../fixtures/lock-in-worker.js', import.meta.url), {workerData: {path, taken}});
+  await once(worker, 'message');
+  using other = open(path);
+  t.false(other.try('exclusive'), 'the worker has it');
+  await worker.terminate();
+  t.true(other.try('exclusive'), 'it went with the worker');
+});
