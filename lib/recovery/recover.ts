@@ -85,5 +85,5 @@ export async function recover(config: ConfigLock, options: RecoverOptions = {}):
   const drained = await drainContenders(config, guard, stop, {onContenders: contenders => step('contenders', {contenders})});
   if (drained.length === 0) step('contenders', {contenders: []});
   step('guard');
-  return takeBack({config, hold: stop, verdict, forced: false, reason, drained, validate, step, verify: record => verifyStillDead(config, verdict, record)});
+  return await takeBack({config, hold: stop, verdict, forced: false, reason, drained, validate, step, verify: record => verifyStillDead(config, verdict, record)});
 }
