@@ -6,6 +6,7 @@ import {EXIT} from '../errors.js';
 import {type CommandSpec, exampleText, exitText, register} from './command.js';
 import {bitCommand} from './commands/bit.js';
 import {breakGlassCommand} from './commands/break-glass.js';
+import {demoCommand} from './commands/demo.js';
 import {doctorCommand} from './commands/doctor.js';
 import {explainCommand} from './commands/explain.js';
 import {holdCommand} from './commands/hold.js';
@@ -27,6 +28,7 @@ const COMMANDS: readonly CommandSpec[] = [
   holdCommand,
   recoverCommand,
   breakGlassCommand,
+  demoCommand,
   doctorCommand,
 ];
 
