@@ -2,8 +2,7 @@
 import {readFile} from 'node:fs/promises';
 import type {UpdateResult} from '../../lock/update.js';
 import {expectSame} from './expect.js';
-import {openOn} from './part.js';
-import type {Node} from './scene.js';
+import {type Node, openOn} from './node.js';
 
 /** Resolves for everybody when the last of `count` has come. */
 function meetingPoint(count: number): () => Promise<void> {

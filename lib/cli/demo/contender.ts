@@ -1,7 +1,7 @@
 /** The contender: has the configuration open for writing and waits for its lock. It steps back when asked. */
 import {open} from 'node:fs/promises';
-import type {Node} from './scene.js';
-import {given, openOn, say, told} from './part.js';
+import {type Node, openOn} from './node.js';
+import {given, say, told} from './part.js';
 
 const node = given as Node;
 const config = await openOn(node);

@@ -3,8 +3,8 @@ import {setTimeout as pause} from 'node:timers/promises';
 import {isLockError} from '../../errors.js';
 import type {Cycle} from '../../lock/config-lock.js';
 import type {GuardedConfig} from '../../recovery/guarded-config.js';
-import type {Node} from './scene.js';
-import {given, openOn, say, told} from './part.js';
+import {type Node, openOn} from './node.js';
+import {given, say, told} from './part.js';
 
 /** Milliseconds between two rounds. */
 const PACE = 10;

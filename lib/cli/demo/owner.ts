@@ -1,6 +1,6 @@
 /** The owner: begins an update of its node's configuration, and comes no further than its validation. */
-import type {Node} from './scene.js';
-import {given, openOn, say, told} from './part.js';
+import {type Node, openOn} from './node.js';
+import {given, say, told} from './part.js';
 
 const config = await openOn(given as Node);
 

@@ -1,8 +1,5 @@
 /** How does a process of the demo speak with the story? Messages over its channel; it ends when the story does. */
 import {once} from 'node:events';
-import {system} from '../../os/system.js';
-import {type GuardedConfig, openConfigLock} from '../../recovery/guarded-config.js';
-import type {Node} from './scene.js';
 
 /** One thing that a process says, with its facts. */
 export interface Line {
@@ -23,11 +20,6 @@ export async function told(word: string): Promise<void> {
     const [message] = (await once(process, 'message')) as [unknown];
     if (message === word) return;
   }
-}
-
-/** The lock of a node, as a process of that node opens it. */
-export function openOn({name, file, roots}: Node): Promise<GuardedConfig> {
-  return openConfigLock(file, {...roots, system: {...system(), node: name}});
 }
 
 process.once('disconnect', () => process.exit());

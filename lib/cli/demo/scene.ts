@@ -7,18 +7,11 @@ import {join} from 'node:path';
 import {createInterface} from 'node:readline';
 import {text} from 'node:stream/consumers';
 import {fileURLToPath} from 'node:url';
-import type {Roots} from '../../lock/layout.js';
 import {StoryBroken} from './expect.js';
+import type {Node} from './node.js';
 import type {Line} from './part.js';
 
 export const NAME = 'aim_lock_config';
-
-/** A node of the fleet: roots and a configuration of its own. */
-export interface Node {
-  readonly name: string;
-  readonly file: string;
-  readonly roots: Roots;
-}
 
 /** What a command gave. */
 export interface Ended {

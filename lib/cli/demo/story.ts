@@ -6,7 +6,8 @@ import type {Verdict} from '../../recovery/verdict.js';
 import {showDuration} from '../units.js';
 import {canary} from './canary.js';
 import {expectSame, expectThat} from './expect.js';
-import {type Actor, NAME, type Node, type Scene} from './scene.js';
+import type {Node} from './node.js';
+import {type Actor, NAME, type Scene} from './scene.js';
 
 /** Who acts and what happens; `facts` for scripts. */
 export type Tell = (who: string, what: string, facts?: Readonly<Record<string, unknown>>) => void;
