@@ -45,12 +45,14 @@ export interface AcquireOptions {
 
 /** A cycle inside the gate: while it lasts, no hold is granted. */
 export interface Cycle extends Disposable, AsyncDisposable {
+  /** Descriptor to hand to a child, so that the cycle lasts until the child has ended too. */
+  readonly descriptors: readonly [gate: number];
   leave(): void;
 }
 
 function cycleOn(gate: LockFile): Cycle {
   const leave = () => gate.close();
-  return {leave, [Symbol.dispose]: leave, [Symbol.asyncDispose]: async () => leave()};
+  return {descriptors: [gate.fd], leave, [Symbol.dispose]: leave, [Symbol.asyncDispose]: async () => leave()};
 }
 
 /** A named lock and the file that it guards. Holds no descriptor until something is acquired. */

@@ -130,12 +130,13 @@ function judge(
 }
 
 function advise(
+  system: System,
   path: string,
   state: FileVerdict['state'],
   pids: readonly number[],
   complete: boolean,
 ): string[] {
-  const asRoot = complete ? [] : [`see more as root: sudo locksmith explain ${path}`];
+  const asRoot = complete || system.uid === 0 ? [] : [`see more as root: sudo locksmith explain ${path}`];
   const own: Record<FileVerdict['state'], string[]> = {
     FREE: [],
     ALIVE: [`wait until it is given back by pid ${pids.join(', pid ')}`],
@@ -174,7 +175,7 @@ export async function examineFile(target: string, system: System = ourSystem()):
       ...scanEvidence(unreadable),
     ],
     complete,
-    next: advise(path, state, pids, complete),
+    next: advise(system, path, state, pids, complete),
   };
 }
 

@@ -1,0 +1,77 @@
+/** What is a command of the command line? One description, from which arguments, options and help come. */
+import {type Command, Option} from 'commander';
+import {align} from './output.js';
+
+/** Options that every command has. */
+export interface Given {
+  readonly json?: true;
+}
+
+export interface OptionSpec {
+  /** As commander takes them: `-w, --wait <secs>`. */
+  readonly flags: string;
+  readonly what: string;
+  readonly parse?: (text: string) => unknown;
+  readonly choices?: readonly string[];
+  readonly fallback?: unknown;
+  /** The fallback as help shows it. */
+  readonly shown?: string;
+  readonly mandatory?: boolean;
+}
+
+export interface CommandSpec<Options extends Given = Given> {
+  readonly name: string;
+  readonly group: 'Look:' | 'Use:' | 'Take back:' | 'About Locksmith:';
+  /** One line for the list of commands. */
+  readonly summary: string;
+  /** Arguments as commander takes them, and what they are: `['<lock>', 'NAME or FILE']`. */
+  readonly arguments: readonly (readonly [name: string, what: string])[];
+  readonly options: readonly OptionSpec[];
+  /** What is run, and what it does. */
+  readonly examples: readonly (readonly [command: string, effect: string])[];
+  /** What one has to know before one uses it. */
+  readonly about: string;
+  readonly exits: readonly (readonly [status: number | string, meaning: string])[];
+  /** Does it. `args` are the operands in their order. Returns the exit status. */
+  run(args: readonly string[], options: Options): Promise<number>;
+}
+
+const JSON_OPTION: OptionSpec = {
+  flags: '--json',
+  what: 'results as JSON, errors as one line of JSON on stderr',
+};
+
+function indent(lines: readonly string[]): string {
+  return lines.map(line => `  ${line}`).join('\n');
+}
+
+export function exampleText(examples: CommandSpec['examples']): string {
+  return `${examples.length > 1 ? 'Examples' : 'Example'}:\n${indent(align(examples.map(([command, effect]) => [command, `# ${effect}`])))}\n`;
+}
+
+export function exitText(exits: CommandSpec['exits']): string {
+  return `\nExit status:\n${indent(align(exits.map(([status, meaning]) => [String(status), meaning])))}`;
+}
+
+function toOption({flags, what, parse, choices, fallback, shown, mandatory = false}: OptionSpec): Option {
+  const option = new Option(flags, what);
+  if (parse) option.argParser(parse);
+  if (choices) option.choices(choices);
+  if (fallback !== undefined) option.default(fallback, shown);
+  return option.makeOptionMandatory(mandatory);
+}
+
+/** Adds a command to the program; its status becomes the exit status of the process. */
+export function register(program: Command, spec: CommandSpec): void {
+  const command = program
+    .command(spec.name)
+    .helpGroup(spec.group)
+    .summary(spec.summary)
+    .description(spec.about);
+  for (const [name, what] of spec.arguments) command.argument(name, what);
+  for (const option of [...spec.options, JSON_OPTION]) command.addOption(toOption(option));
+  command.addHelpText('before', exampleText(spec.examples)).addHelpText('after', exitText(spec.exits));
+  command.action(async () => {
+    process.exitCode = await spec.run(command.args, command.opts());
+  });
+}

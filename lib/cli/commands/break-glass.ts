@@ -1,0 +1,55 @@
+/** `locksmith break-glass`: how is a lock taken by force, and audited? */
+import type {CommandSpec, Given} from '../command.js';
+import {findTarget} from '../resolve.js';
+import {interruption} from '../signals.js';
+import {HOLD_OPTION, takeBackVisibly} from '../steps.js';
+import {parseEpoch} from '../units.js';
+import {VALIDATE_OPTION, validatorOf} from '../validator.js';
+
+interface BreakGlassGiven extends Given {
+  readonly owner: string;
+  readonly epoch: number;
+  readonly reason: string;
+  readonly hold: number;
+  readonly validate?: string;
+}
+
+export const breakGlassCommand: CommandSpec<BreakGlassGiven> = {
+  name: 'break-glass',
+  group: 'Take back:',
+  summary: 'take a lock by force from a living, frozen or unknown owner, audited',
+  arguments: [['<lock>', 'NAME of a lock, or the FILE that it guards']],
+  options: [
+    {
+      flags: '--owner <owner>',
+      what: 'PID or identity as `explain` printed it, or the word unknown',
+      mandatory: true,
+    },
+    {flags: '--epoch <epoch>', what: 'epoch as `explain` printed it', parse: parseEpoch, mandatory: true},
+    {flags: '--reason <text>', what: 'why; the audit log keeps it', mandatory: true},
+    HOLD_OPTION,
+    VALIDATE_OPTION,
+  ],
+  examples: [
+    [
+      'locksmith break-glass aim_lock_config --owner 4711 --epoch 1859372056215552 --reason "hangs in a debugger"',
+      'as `explain` named them',
+    ],
+  ],
+  about:
+    'Skips no epoch, no hold and no cleaning. The old owner keeps running, and its next commit fails: it is fenced. Needs root, or the user that owns the lock.',
+  exits: [
+    [0, 'ALL CLEAR'],
+    [1, 'no: owner or epoch are others by now, the lock is free, or its guard can not be taken over'],
+    [2, 'no such lock, or a failure'],
+    [64, 'usage: owner, epoch and reason must all be given'],
+    [75, 'a recovery is under way, or the hold ended too soon'],
+    [77, 'not permitted'],
+  ],
+  async run([target = ''], {validate, json, ...named}) {
+    const config = findTarget(target);
+    using interrupted = interruption();
+    const options = {...named, validate: validatorOf(validate), signal: interrupted.signal};
+    return await takeBackVisibly(onStep => config.breakGlass({...options, onStep}), json);
+  },
+};

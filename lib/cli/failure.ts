@@ -1,0 +1,84 @@
+/** How does a failure reach people and scripts? What happened, where, whose, what to do next, and an exit status. */
+import {basename} from 'node:path';
+import {CommanderError} from 'commander';
+import {ERRORS, EXIT, type ErrorCode, isLockError, type LockError} from '../errors.js';
+import type {Owner} from '../lock/owner-record.js';
+import {hasCode} from '../os/system-error.js';
+import type {Verdict} from '../recovery/verdict.js';
+import {note, paint, toJson} from './output.js';
+import {headline, nextLines, toReport} from './report.js';
+import {Interrupted, signalStatus} from './signals.js';
+import {showAge} from './units.js';
+
+/** Refusals that mean: the bit is set by somebody else. */
+const HOT_CODES: ReadonlySet<ErrorCode> = new Set(['ERR_HOT', 'ERR_ORPHANED']);
+
+/** Exit status of a failure. */
+export function statusOf(error: unknown): number {
+  if (isLockError(error)) return ERRORS[error.code].exit;
+  if (error instanceof Interrupted) return signalStatus(error.signal);
+  if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.done : EXIT.usage;
+  return hasCode(error, 'EACCES', 'EPERM') ? EXIT.notPermitted : EXIT.failure;
+}
+
+function toFacts(error: unknown): Record<string, unknown> {
+  if (!(error instanceof Error)) return {message: String(error)};
+  const {name: _name, verdict, ...facts} = error as LockError;
+  const advice = isLockError(error) ? {advice: error.advice} : {};
+  return {
+    ...facts,
+    message: error.message,
+    ...advice,
+    ...(verdict ? {verdict: toReport(verdict as Verdict)} : {}),
+  };
+}
+
+/** The lines that every HOT refusal begins with: what, who, since when, alive or not, and what to do next. */
+function hotLines(error: LockError): string[] {
+  const verdict = error.verdict as Verdict | undefined;
+  const hot = paint(process.stderr, 'red', `ERROR: ${basename(error.path ?? '')}: HOT`);
+  if (!verdict) return [hot, `locksmith: ${error.message}`, `  next: ${error.advice}`];
+  const owner = verdict.owner
+    ? [
+        `  owner: pid ${verdict.owner.pid} on ${verdict.owner.node}, since ${verdict.owner.since} (${showAge(verdict.owner.since)}), ${verdict.state}`,
+      ]
+    : [];
+  return [
+    hot,
+    `locksmith: ${headline(verdict)}`,
+    ...owner,
+    ...nextLines(verdict).map(line => `  next:${line.slice(1)}`),
+  ];
+}
+
+function ownerLine(error: LockError): string[] {
+  const owner = (error.owner ?? (error.verdict as Verdict | undefined)?.owner) as Owner | undefined | null;
+  return owner && !error.message.includes(`pid ${owner.pid}`)
+    ? [`  owner: pid ${owner.pid} on ${owner.node}, since ${owner.since}`]
+    : [];
+}
+
+function lockErrorLines(error: LockError): string[] {
+  if (HOT_CODES.has(error.code)) return hotLines(error);
+  const path =
+    error.path !== undefined && !error.message.includes(error.path) ? [`  file: ${error.path}`] : [];
+  return [`locksmith: ${error.message}`, ...path, ...ownerLine(error), `  next: ${error.advice}`];
+}
+
+function toLines(error: unknown): string[] {
+  if (isLockError(error)) return lockErrorLines(error);
+  if (!(error instanceof Error)) return [`locksmith: ${String(error)}`];
+  if (error instanceof CommanderError)
+    return [`locksmith: ${error.message.replace(/^error: /, '')}`, '  next: locksmith --help'];
+  const known = error instanceof Interrupted || 'code' in error;
+  return [`locksmith: ${known ? error.message : `unexpected: ${error.stack ?? error.message}`}`];
+}
+
+/** Tells a failure on stderr and gives its exit status. Help that was asked for is no failure. */
+export function tellFailure(error: unknown, {json = false}: {json?: boolean | undefined} = {}): number {
+  const status = statusOf(error);
+  if (error instanceof CommanderError && (status === EXIT.done || error.code === 'commander.help'))
+    return status;
+  note(json ? toJson({error: toFacts(error)}) : toLines(error).join('\n'));
+  return status;
+}

@@ -1,0 +1,190 @@
+/** Is this machine fit for Locksmith, and is its state in order? One table of checks. */
+import {constants, existsSync, lstatSync, readdirSync, readFileSync, statSync} from 'node:fs';
+import {dirname, join} from 'node:path';
+import {listNames, checkRoot, type Roots} from '../lock/layout.js';
+import {STAMP} from '../lock/update.js';
+import {LockFile} from '../os/lock-file.js';
+import {readLockTable, scanDescriptors} from '../os/lock-table.js';
+import {addonFile, native} from '../os/native.js';
+import {errnoOf} from '../os/system-error.js';
+import type {System} from '../os/system.js';
+import {verifyAudit} from '../recovery/audit.js';
+import {findConfigLock, type GuardedConfig} from '../recovery/guarded-config.js';
+import {examineAnyway} from './report.js';
+
+export type Health = 'ok' | 'warn' | 'fail';
+
+/** What a check found; advice where it is not ok. */
+export interface Finding {
+  readonly health: Health;
+  readonly saw: string;
+  readonly advice?: string;
+}
+
+export interface Surroundings {
+  readonly system: System;
+  readonly roots: Roots;
+}
+
+interface Check {
+  readonly what: string;
+  readonly look: (surroundings: Surroundings) => Finding | Promise<Finding>;
+}
+
+const ok = (saw: string): Finding => ({health: 'ok', saw});
+const warn = (saw: string, advice: string): Finding => ({health: 'warn', saw, advice});
+const fail = (saw: string, advice: string): Finding => ({health: 'fail', saw, advice});
+
+function checkAddon(): Finding {
+  return ok(addonFile);
+}
+
+function checkDirectory(system: System, path: string): Finding {
+  if (!checkRoot(system, path))
+    return warn(`${path} does not exist yet`, 'it is made when the first lock is opened');
+  const {uid, mode} = lstatSync(path);
+  return ok(`${path}, uid ${uid}, mode ${(mode & 0o7777).toString(8)}`);
+}
+
+function configsOf(roots: Roots): GuardedConfig[] {
+  return listNames(roots).flatMap(name => findConfigLock(name) ?? []);
+}
+
+function checkBits({roots}: Surroundings): Finding {
+  const kinds = new Set(configsOf(roots).map(({bit}) => bit.kind));
+  const kind = kinds.size > 0 ? [...kinds].join(' and ') : 'none yet';
+  const module = existsSync('/sys/locks') ? 'the kernel module is loaded' : 'no kernel module: soft bits';
+  return ok(`${kind} (${module})`);
+}
+
+function checkIdentity(): Finding {
+  const pidfd = native.pidfdOpen(process.pid);
+  if (pidfd < 0) return fail('no pidfds', 'Linux 5.3 or newer is needed');
+  const inode = native.pidfdInode(pidfd);
+  native.close(pidfd);
+  if (inode === 0n)
+    return warn(
+      'pidfds without inodes of their own',
+      'start times are compared instead; Linux 6.9 or newer proves more',
+    );
+  return ok('pidfds have inodes of their own');
+}
+
+function checkLocks(): Finding {
+  using file = LockFile.open(process.execPath, {flags: constants.O_RDONLY});
+  file.test('exclusive');
+  return ok('open file description locks');
+}
+
+function checkLockTable({system}: Surroundings): Finding {
+  return ok(`${readLockTable(system).length} locks in ${system.procRoot}/locks`);
+}
+
+async function checkSight({system}: Surroundings): Promise<Finding> {
+  const {unreadable} = await scanDescriptors(system, []);
+  if (unreadable.length === 0) return ok('the descriptors of all processes can be read');
+  return warn(
+    `${unreadable.length} processes can not be looked into by uid ${system.uid}`,
+    'run as root for complete verdicts',
+  );
+}
+
+function checkTakeover({system}: Surroundings): Finding {
+  const path = `${system.procRoot}/sys/kernel/yama/ptrace_scope`;
+  const scope = existsSync(path) ? Number(readFileSync(path, 'utf8')) : 0;
+  if (scope === 3)
+    return warn(
+      'ptrace is switched off for everybody (yama 3)',
+      'break-glass can not share the guard of a living owner',
+    );
+  if (scope > 0 && system.uid !== 0)
+    return warn(`only root may copy descriptors (yama ${scope})`, 'run break-glass with sudo');
+  return ok('descriptors of processes can be copied (pidfd_getfd)');
+}
+
+function lacksXattr({file}: GuardedConfig): boolean {
+  if (!existsSync(file)) return false;
+  using opened = LockFile.follow(file, {flags: constants.O_RDONLY | constants.O_NONBLOCK});
+  return native.getXattr(opened.fd, STAMP) === -errnoOf('EOPNOTSUPP');
+}
+
+function checkStamps({roots}: Surroundings): Finding {
+  const lacking = configsOf(roots).filter(lacksXattr);
+  if (lacking.length === 0) return ok('the guarded files can carry stamps');
+  return warn(
+    `no user extended attributes: ${lacking.map(({file}) => dirname(file)).join(', ')}`,
+    'use update --comment for a stamp in the file',
+  );
+}
+
+function checkTargets({roots}: Surroundings): Finding {
+  const missing = configsOf(roots).filter(({file}) => !statSync(file, {throwIfNoEntry: false})?.isFile());
+  if (missing.length === 0) return ok('every guarded file is there');
+  return warn(
+    `not there: ${missing.map(({file}) => file).join(', ')}`,
+    'put it back, or remove the lock’s directories below RUN and BITS',
+  );
+}
+
+function leftoversIn(directory: string): string[] {
+  if (!existsSync(directory)) return [];
+  return readdirSync(directory)
+    .filter(name => name.startsWith('.new.'))
+    .map(name => join(directory, name));
+}
+
+function checkLeftovers({roots}: Surroundings): Finding {
+  const found = [join(roots.run, 'locks'), roots.bits].flatMap(leftoversIn);
+  if (found.length === 0) return ok('no lock was left half made');
+  return warn(`half made: ${found.join(', ')}`, 'they are swept when the next lock is made');
+}
+
+async function checkOrphans({roots}: Surroundings): Promise<Finding> {
+  const verdicts = await Promise.all(configsOf(roots).map(config => examineAnyway(config)));
+  const orphans = verdicts.filter(({state}) => state === 'DEAD');
+  const unknown = verdicts.filter(({state}) => state === 'UNKNOWN');
+  const names = (list: typeof verdicts) => list.map(({name}) => name).join(' ');
+  if (orphans.length > 0)
+    return warn(`left by dead owners: ${names(orphans)}`, `locksmith recover ${orphans[0]?.name}`);
+  if (unknown.length > 0)
+    return warn(
+      `nobody knows whether their owners live: ${names(unknown)}`,
+      `locksmith explain ${unknown[0]?.name}`,
+    );
+  return ok(`${verdicts.length} locks, none of them orphaned`);
+}
+
+async function checkAudit({roots}: Surroundings): Promise<Finding> {
+  const {ok: whole, records, torn} = await verifyAudit(roots.state);
+  if (!whole) return fail('the chain of hashes is broken', 'locksmith log --verify');
+  return torn
+    ? warn(`${records} records, the last line was cut short`, 'the next record replaces it')
+    : ok(`${records} records, the chain is whole`);
+}
+
+export const HEALTH_CHECKS: readonly Check[] = [
+  {what: 'addon', look: checkAddon},
+  {what: 'run directory', look: ({system, roots}) => checkDirectory(system, roots.run)},
+  {what: 'state directory', look: ({system, roots}) => checkDirectory(system, roots.state)},
+  {what: 'bits directory', look: ({system, roots}) => checkDirectory(system, roots.bits)},
+  {what: 'lock bits', look: checkBits},
+  {what: 'process identity', look: checkIdentity},
+  {what: 'locks', look: checkLocks},
+  {what: 'lock table', look: checkLockTable},
+  {what: 'sight', look: checkSight},
+  {what: 'takeover', look: checkTakeover},
+  {what: 'guarded files', look: checkTargets},
+  {what: 'stamps', look: checkStamps},
+  {what: 'leftovers', look: checkLeftovers},
+  {what: 'orphans', look: checkOrphans},
+  {what: 'audit log', look: checkAudit},
+];
+
+/** Runs one check; what it throws is a failure of what it checks. */
+export async function runCheck({look}: Check, surroundings: Surroundings): Promise<Finding> {
+  try {
+    return await look(surroundings);
+  } catch (error) {
+    return fail((error as Error).message, (error as {advice?: string}).advice ?? 'see docs/operations.md');
+  }
+}

@@ -1,0 +1,98 @@
+#!/usr/bin/env node
+/** `locksmith`: the table of its commands, and one place where every failure ends. */
+import {readFileSync} from 'node:fs';
+import {Command} from 'commander';
+import {EXIT} from '../errors.js';
+import {type CommandSpec, exampleText, exitText, register} from './command.js';
+import {bitCommand} from './commands/bit.js';
+import {breakGlassCommand} from './commands/break-glass.js';
+import {demoCommand} from './commands/demo.js';
+import {doctorCommand} from './commands/doctor.js';
+import {explainCommand} from './commands/explain.js';
+import {holdCommand} from './commands/hold.js';
+import {logCommand} from './commands/log.js';
+import {lsCommand} from './commands/ls.js';
+import {recoverCommand} from './commands/recover.js';
+import {runCommand} from './commands/run.js';
+import {updateCommand} from './commands/update.js';
+import {tellFailure} from './failure.js';
+import {align, ignoreBrokenPipe} from './output.js';
+
+const COMMANDS: readonly CommandSpec[] = [
+  lsCommand,
+  explainCommand,
+  bitCommand,
+  logCommand,
+  runCommand,
+  updateCommand,
+  holdCommand,
+  recoverCommand,
+  breakGlassCommand,
+  demoCommand,
+  doctorCommand,
+];
+
+const EXAMPLES: CommandSpec['examples'] = [
+  ['locksmith explain /etc/aim/aim_lock_config.conf', 'who has it, does he live, and how is that known?'],
+  ['locksmith recover aim_lock_config', 'take it back from a dead owner'],
+];
+
+const ENVIRONMENT = [
+  ['  LOCKSMITH_RUN', 'volatile state; /run/locksmith for root, else $XDG_RUNTIME_DIR/locksmith'],
+  [
+    '  LOCKSMITH_STATE',
+    'durable state: audit log and epochs; /var/lib/locksmith for root, else $XDG_STATE_HOME/locksmith',
+  ],
+  ['  LOCKSMITH_BITS', 'lock bits; /sys/locks with the kernel module, else $LOCKSMITH_RUN/bits'],
+  ['  NO_COLOR', 'no colours, also on a terminal'],
+];
+
+const EXITS: CommandSpec['exits'] = [
+  [EXIT.done, 'done, or yes'],
+  [EXIT.no, 'no: HOT, not dead, a contender remains'],
+  [EXIT.failure, 'failure'],
+  [EXIT.usage, 'usage'],
+  [EXIT.unavailable, 'this kernel or file system can not do it'],
+  [EXIT.tryAgain, 'try again later'],
+  [EXIT.notPermitted, 'not permitted'],
+];
+
+const ABOUT =
+  'Tells who owns a locked configuration file, proves whether the owner lives, and takes the file back safely. ' +
+  'A lock is meant by its NAME, or by the FILE that it guards: what has a slash, or exists as a file, is a FILE.';
+
+function version(): string {
+  const text = readFileSync(new URL('../../../package.json', import.meta.url), 'utf8');
+  return (JSON.parse(text) as {version: string}).version;
+}
+
+function buildProgram(): Command {
+  const program = new Command('locksmith')
+    .description(ABOUT)
+    .version(version())
+    .usage('COMMAND [options]')
+    .enablePositionalOptions()
+    .exitOverride()
+    .configureOutput({outputError: () => undefined})
+    .addHelpText('before', exampleText(EXAMPLES))
+    .addHelpText('after', `\nEnvironment:\n${align(ENVIRONMENT).join('\n')}\n${exitText(EXITS)}`);
+  for (const spec of COMMANDS) register(program, spec);
+  return program;
+}
+
+/** What comes after `--` belongs to somebody else. */
+function wantsJson(argv: readonly string[]): boolean {
+  const end = argv.indexOf('--');
+  return argv.slice(0, end < 0 ? argv.length : end).includes('--json');
+}
+
+async function main(argv: readonly string[]): Promise<void> {
+  ignoreBrokenPipe();
+  try {
+    await buildProgram().parseAsync(argv);
+  } catch (error) {
+    process.exitCode = tellFailure(error, {json: wantsJson(argv)});
+  }
+}
+
+await main(process.argv);

@@ -1,0 +1,55 @@
+/** How do results and messages reach people and scripts? Results on stdout, everything else on stderr, colour only on a terminal. */
+import {styleText} from 'node:util';
+
+type Style = Parameters<typeof styleText>[0];
+
+/** Colours a text where the stream is a terminal and NO_COLOR is unset (no-color.org). */
+export function paint(stream: NodeJS.WriteStream, style: Style, text: string): string {
+  return stream.isTTY && !process.env['NO_COLOR'] ? styleText(style, text) : text;
+}
+
+/** One result, on stdout. */
+export function print(text: string): void {
+  process.stdout.write(`${text}\n`);
+}
+
+/** One message, on stderr. */
+export function note(text: string): void {
+  process.stderr.write(`${text}\n`);
+}
+
+function plain(_key: string, value: unknown): unknown {
+  if (typeof value !== 'bigint') return value;
+  const number = Number(value);
+  return Number.isSafeInteger(number) ? number : String(value);
+}
+
+/** JSON on one line; a bigint becomes a number where that is exact, else a string. */
+export function toJson(value: unknown): string {
+  return JSON.stringify(value, plain);
+}
+
+export function printJson(value: unknown): void {
+  print(toJson(value));
+}
+
+/** Lines of aligned columns; the last one is as long as it likes. */
+export function align(rows: readonly (readonly string[])[], gap = '  '): string[] {
+  const widths: number[] = [];
+  for (const row of rows)
+    row.forEach((cell, column) => (widths[column] = Math.max(widths[column] ?? 0, cell.length)));
+  return rows.map(row =>
+    row
+      .map((cell, column) => (column === row.length - 1 ? cell : cell.padEnd(widths[column] ?? 0)))
+      .join(gap),
+  );
+}
+
+/** A reader that has seen enough closes the pipe: no error, and no reason to drop work that is under way. */
+export function ignoreBrokenPipe(): void {
+  for (const stream of [process.stdout, process.stderr]) {
+    stream.on('error', (error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EPIPE') throw error;
+    });
+  }
+}

@@ -1,0 +1,94 @@
+/** Which lock is meant? A NAME or a FILE: with a slash, or where a file of that name is at hand, it is a FILE. */
+import {existsSync, realpathSync} from 'node:fs';
+import {basename, dirname, join, resolve} from 'node:path';
+import {LockError} from '../errors.js';
+import {checkRoot, listNames, lockPaths, readTarget, resolveRoots, type Roots} from '../lock/layout.js';
+import {system} from '../os/system.js';
+import {findConfigLock, type GuardedConfig, openConfigLock} from '../recovery/guarded-config.js';
+
+/** The roots in force. Throws ERR_ROOT_UNSAFE; creates nothing. */
+export function currentRoots(): Roots {
+  const roots = resolveRoots(system());
+  for (const root of [roots.run, roots.state, roots.bits]) checkRoot(system(), root);
+  return roots;
+}
+
+export function isFile(target: string): boolean {
+  return target.includes('/') || existsSync(target);
+}
+
+/** The path that a lock would know a file by; the file itself may be missing. */
+function canonical(path: string): string {
+  const absolute = resolve(path);
+  try {
+    return realpathSync(absolute);
+  } catch {
+    return existsSync(dirname(absolute))
+      ? join(realpathSync(dirname(absolute)), basename(absolute))
+      : absolute;
+  }
+}
+
+/** The lock that guards a file; undefined when none does. */
+export function findByFile(path: string): GuardedConfig | undefined {
+  const roots = currentRoots();
+  const file = canonical(path);
+  const name = listNames(roots).find(each => readTarget(lockPaths(roots, each)) === file);
+  return name === undefined ? undefined : findConfigLock(name);
+}
+
+/** How many letters have to be changed, added or dropped to make one word of the other (Levenshtein). */
+function distance(a: string, b: string): number {
+  let row = Array.from({length: b.length + 1}, (_, index) => index);
+  for (const [i, letter] of Array.from(a).entries()) {
+    const next = [i + 1];
+    for (let j = 0; j < b.length; j++) {
+      next.push(
+        Math.min((row[j + 1] ?? 0) + 1, (next[j] ?? 0) + 1, (row[j] ?? 0) + (letter === b[j] ? 0 : 1)),
+      );
+    }
+    row = next;
+  }
+  return row[b.length] ?? 0;
+}
+
+function isNear(wanted: string, name: string): boolean {
+  return (
+    name.includes(wanted) ||
+    wanted.includes(name) ||
+    distance(wanted, name) <= Math.max(1, Math.floor(wanted.length / 4))
+  );
+}
+
+function unknownName(name: string, names: readonly string[]): LockError {
+  const near = names.filter(each => isNear(name, each)).slice(0, 5);
+  const hint = near.length > 0 ? `; did you mean ${near.join(' or ')}?` : '';
+  return new LockError('ERR_UNKNOWN_LOCK', `no lock is called ${name}${hint}`, {lock: name, near});
+}
+
+/** The lock of that name. Throws ERR_UNKNOWN_LOCK, with the names that come near. */
+export function findByName(name: string): GuardedConfig {
+  const roots = currentRoots();
+  const config = findConfigLock(name);
+  if (!config) throw unknownName(name, listNames(roots));
+  return config;
+}
+
+/** The lock that is meant, which must exist already. Throws ERR_UNKNOWN_LOCK, ERR_CONFIG_MISSING. */
+export function findTarget(target: string): GuardedConfig {
+  if (!isFile(target)) return findByName(target);
+  const config = findByFile(target);
+  if (config) return config;
+  const path = resolve(target);
+  if (!existsSync(path))
+    throw new LockError('ERR_CONFIG_MISSING', `there is no file ${path}, and no lock guards one there`, {
+      path,
+    });
+  throw new LockError('ERR_UNKNOWN_LOCK', `no lock guards ${path}`, {path});
+}
+
+/** The lock that is meant; a FILE that none guards yet gets one. Rejects as openConfigLock does. */
+export async function openTarget(target: string): Promise<GuardedConfig> {
+  if (!isFile(target)) return findByName(target);
+  return findByFile(target) ?? openConfigLock(target);
+}

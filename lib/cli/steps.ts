@@ -1,0 +1,135 @@
+/** How is a recovery shown while it happens? Each step with its time, then the certificate. */
+import {EXIT, isLockError} from '../errors.js';
+import type {Contender} from '../recovery/contenders.js';
+import type {GuardedConfig} from '../recovery/guarded-config.js';
+import {DEFAULT_HOLD} from '../recovery/hold.js';
+import type {RecoverOptions} from '../recovery/recover.js';
+import type {Certificate, OnStep, Step, StepName} from '../recovery/take-back.js';
+import type {Verdict} from '../recovery/verdict.js';
+import type {OptionSpec} from './command.js';
+import {align, paint, print, printJson} from './output.js';
+import {headline, toReport} from './report.js';
+import {parseDuration, showDuration} from './units.js';
+
+export const HOLD_OPTION: OptionSpec = {
+  flags: '--hold <duration>',
+  what: 'bound of the hold: 90s, 500ms, 2m',
+  parse: parseDuration,
+  fallback: DEFAULT_HOLD,
+  shown: '90s',
+};
+
+export function contenderText(contenders: readonly Contender[]): string {
+  return contenders
+    .map(({pid, doing}) => `${pid === undefined ? 'a process' : `pid ${pid}`} ${doing}`)
+    .join(', ');
+}
+
+function shortHash(hash: string | null): string {
+  return hash === null ? 'no file' : `sha256 ${hash.slice(0, 16)}…`;
+}
+
+/** The facts that the steps carry, each of them its own. */
+interface StepFacts {
+  readonly state: string;
+  readonly summary: string;
+  readonly shared: boolean;
+  readonly from: readonly number[];
+  readonly acknowledgedAfter: number;
+  readonly remaining: number;
+  readonly contenders: readonly Contender[];
+  readonly epoch: number;
+  readonly epochs: Certificate['epochs'];
+  readonly outcome: string;
+  readonly sha256: string | null;
+  readonly removed: readonly string[];
+}
+
+/** What each step says, from its own facts. */
+const STEP_TEXT: Record<StepName, (facts: StepFacts) => string> = {
+  'recovery-lock': () => 'nobody else recovers this lock',
+  verdict: ({state, summary}) => `${state}: ${summary}`,
+  intent: () => 'written to the audit log, before anything is changed',
+  takeover: ({shared, from}) =>
+    shared
+      ? `the guard is shared with pid ${from.join(', ')}: it never goes free`
+      : 'the guard was free, and is ours',
+  hold: ({acknowledgedAfter, remaining}) =>
+    `acknowledged after ${showDuration(acknowledgedAfter)}: nobody is inside, nobody can enter; it ends by itself in ${showDuration(remaining)}`,
+  contenders: ({contenders}) => contenderText(contenders) || 'none remains',
+  guard: () => 'ours: no copy of the old descriptor lives',
+  verify: ({epoch}) => `the same owner still, at epoch ${epoch}`,
+  handover: ({epochs}) => `epoch ${epochs.before} -> ${epochs.after}, the bit stayed set`,
+  clean: ({outcome, sha256, removed}) =>
+    `${outcome}, ${shortHash(sha256)}, shadows removed: ${removed.length}`,
+  clear: () => 'the bit is clear, and was read back',
+  'all-clear': () => 'in the audit log',
+};
+
+function showStep(step: Step): void {
+  const at = showDuration(step.at).padStart(9);
+  print(
+    `${paint(process.stdout, 'dim', at)}  ${step.step.padEnd(13)}  ${STEP_TEXT[step.step](step as unknown as StepFacts)}`,
+  );
+}
+
+function takenFrom({verdict: {owner, state}}: Certificate): string {
+  return owner ? `pid ${owner.pid} on ${owner.node}, ${state}` : `an unknown owner, ${state}`;
+}
+
+/** The certificate for people. */
+export function certificateLines(certificate: Certificate): string[] {
+  const {lock, file, epochs, outcome, sha256, reason, drained, took, audit, by, at} = certificate;
+  const rows = [
+    ['  file', file],
+    ['  taken from', takenFrom(certificate)],
+    [
+      '  taken by',
+      `pid ${by.pid} on ${by.node} (uid ${by.uid}) at ${at}, ${certificate.forced ? 'by force' : 'by recovery'}: ${reason}`,
+    ],
+    ['  epochs', `${epochs.before} -> ${epochs.after}`],
+    ['  content', `${outcome}, sha256 ${sha256 ?? 'none'}`],
+    ['  waited for', contenderText(drained) || 'nobody'],
+    ['  audit', `record ${audit.seq}, ${audit.hash}`],
+  ];
+  return [paint(process.stdout, 'green', `ALL CLEAR: ${lock} after ${showDuration(took)}`), ...align(rows)];
+}
+
+/** The step that ends it is printed when everything has been given back. */
+function stepPrinter(json: boolean): OnStep {
+  const show = json ? printJson : showStep;
+  return step => {
+    if (step.step !== 'all-clear') show(step);
+  };
+}
+
+function showCertificate(certificate: Certificate, json: boolean): void {
+  if (json) printJson({step: 'all-clear', at: certificate.took, certificate});
+  else print(certificateLines(certificate).join('\n'));
+}
+
+/** Takes a lock back and shows each step as it happens, then the certificate. */
+export async function takeBackVisibly(
+  act: (onStep: OnStep) => Promise<Certificate>,
+  json = false,
+): Promise<number> {
+  showCertificate(await act(stepPrinter(json)), json);
+  return EXIT.done;
+}
+
+/** As above for a recovery, where a lock that is free is a good end too. */
+export async function recoverVisibly(
+  config: GuardedConfig,
+  options: RecoverOptions,
+  json = false,
+): Promise<number> {
+  try {
+    return await takeBackVisibly(onStep => config.recover({...options, onStep}), json);
+  } catch (error) {
+    const verdict = isLockError(error, 'ERR_NOT_DEAD') ? (error.verdict as Verdict) : undefined;
+    if (verdict?.state !== 'FREE') throw error;
+    if (json) printJson({step: 'nothing-to-recover', verdict: toReport(verdict)});
+    else print(`${headline(verdict)} There is nothing to recover.`);
+    return EXIT.done;
+  }
+}

@@ -1,0 +1,53 @@
+/** How are times and numbers written on the command line, and how are they shown? */
+import {InvalidArgumentError} from 'commander';
+
+const UNITS: Record<string, number> = {ms: 1, s: 1000, m: 60_000, h: 3_600_000};
+
+/** Milliseconds of `90s`, `500ms`, `2m`, `1.5h`; a bare number counts seconds. */
+export function parseDuration(text: string): number {
+  const match = /^(\d+(?:\.\d+)?)(ms|s|m|h)?$/.exec(text);
+  if (!match) throw new InvalidArgumentError('A duration is a number with its unit: 90s, 500ms, 2m, 1h.');
+  return Math.round(Number(match[1]) * (UNITS[match[2] ?? 's'] ?? 1000));
+}
+
+/** Milliseconds of a number of seconds, as flock(1) takes it. */
+export function parseSeconds(text: string): number {
+  if (!/^(\d+(\.\d*)?|\.\d+)$/.test(text))
+    throw new InvalidArgumentError('Give seconds, decimals allowed: 10 or 0.5.');
+  return Math.round(Number(text) * 1000);
+}
+
+export function parseStatus(text: string): number {
+  const status = /^\d{1,3}$/.test(text) ? Number(text) : 256;
+  if (status > 255) throw new InvalidArgumentError('An exit status is a number from 0 to 255.');
+  return status;
+}
+
+export function parseEpoch(text: string): number {
+  const epoch = /^\d+$/.test(text) ? Number(text) : Number.NaN;
+  if (!Number.isSafeInteger(epoch))
+    throw new InvalidArgumentError('An epoch is a whole number, as `locksmith explain` prints it.');
+  return epoch;
+}
+
+/** Steps of a time that people read: up to which milliseconds, in which unit. */
+const SCALES: readonly (readonly [below: number, unit: number, name: string, digits: number])[] = [
+  [10, 1, 'ms', 1],
+  [1000, 1, 'ms', 0],
+  [120_000, 1000, 's', 1],
+  [3_600_000, 60_000, 'min', 0],
+  [172_800_000, 3_600_000, 'h', 0],
+  [Number.POSITIVE_INFINITY, 86_400_000, 'days', 0],
+];
+
+/** `4.2 ms`, `310 ms`, `1.5 s`, `12 min`. */
+export function showDuration(milliseconds: number): string {
+  const [, unit, name, digits] = SCALES.find(([below]) => milliseconds < below) ?? [0, 1, 'ms', 0];
+  return `${Number((milliseconds / unit).toFixed(digits))} ${name}`;
+}
+
+/** `12 min ago`, of an ISO 8601 time. */
+export function showAge(time: string): string {
+  const age = Date.now() - Date.parse(time);
+  return Number.isNaN(age) ? 'at an unknown time' : `${showDuration(Math.max(0, age))} ago`;
+}

@@ -1,0 +1,93 @@
+import {execFileSync} from 'node:child_process';
+import {join} from 'node:path';
+import test from 'ava';
+import {tryLock} from '../../../lib/index.js';
+import {bench, guardedBench, occupy, orphan} from '../../helpers/cli.js';
+
+const FIELDS = [
+  'name',
+  'file',
+  'hot',
+  'state',
+  'epoch',
+  'owner',
+  'bit',
+  'holders',
+  'waiters',
+  'evidence',
+  'complete',
+  'next',
+];
+const OWNER_FIELDS = ['node', 'pid', 'bootId', 'identity', 'exe', 'uid', 'purpose', 'since'];
+
+test('a free lock is FREE, in words and in all fields', async t => {
+  const made = await guardedBench(t);
+  const {code, stdout} = await made.run(['explain', made.name]);
+  t.is(code, 0);
+  t.regex(stdout, /^aim_lock_config \(aim_lock_config\.conf\) is free\.$/m);
+  const report = await made.json('explain', made.name);
+  t.deepEqual(Object.keys(report), FIELDS);
+  t.like(report, {state: 'FREE', hot: false, owner: null, holders: [], waiters: [], next: []});
+  t.like(report['bit'], {kind: 'soft', value: 0});
+});
+
+test('a living owner is ALIVE, with his pid, his purpose and his program among the holders', async t => {
+  const made = bench(t);
+  const {started, shell, finish} = await occupy(made, '--purpose', 'nightly tuning');
+  const report = await made.json<{
+    state: string;
+    hot: boolean;
+    owner: Record<string, unknown>;
+    holders: {pid: number}[];
+  }>('explain', made.file);
+  t.like(report, {state: 'ALIVE', hot: true});
+  t.deepEqual(Object.keys(report.owner), OWNER_FIELDS);
+  t.like(report.owner, {pid: started.pid, purpose: 'nightly tuning'});
+  t.deepEqual(new Set(report.holders.map(({pid}) => pid)), new Set([started.pid, shell]));
+  t.is((await finish()).code, 0);
+});
+
+test('a stopped owner is FROZEN', async t => {
+  const made = bench(t);
+  const {started, finish} = await occupy(made);
+  started.child.kill('SIGSTOP');
+  const {stdout} = await made.run(['explain', made.name]);
+  t.regex(stdout, /^ {2}state +FROZEN$/m);
+  t.regex(stdout, new RegExp(`kill -CONT ${started.pid}`));
+  started.child.kill('SIGCONT');
+  await finish();
+});
+
+test('a killed owner is DEAD, and recover is what comes next', async t => {
+  const made = bench(t);
+  const pid = await orphan(made);
+  const {code, stdout} = await made.run(['explain', made.file]);
+  t.is(code, 0);
+  t.regex(stdout, new RegExp(`left in the middle by pid ${pid} .* proven dead`));
+  t.true(stdout.trimEnd().endsWith('locksmith recover aim_lock_config'));
+});
+
+test('any file of the system can be explained: free, or locked by flock or OFD locks', async t => {
+  const made = bench(t);
+  const plain = await made.json<Record<string, unknown>>('explain', made.file);
+  t.deepEqual(Object.keys(plain), FIELDS);
+  t.like(plain, {name: null, state: 'FREE', bit: null, epoch: null, owner: null, hot: false});
+  for (const kind of ['flock', 'ofd', 'posix'] as const) {
+    const held = tryLock(made.file, {kind});
+    const report = await made.json<{state: string; holders: {pid: number; kind: string}[]}>(
+      'explain',
+      made.file,
+    );
+    t.is(report.state, 'ALIVE', kind);
+    t.like(report.holders[0], {pid: process.pid, kind});
+    held?.release();
+  }
+});
+
+test('a directory is tested, a FIFO is never opened, and both are answered', async t => {
+  const made = bench(t);
+  const fifo = join(made.directory, 'fifo');
+  execFileSync('mkfifo', [fifo]);
+  t.like(await made.json('explain', made.directory), {state: 'FREE'});
+  t.like(await made.json('explain', fifo), {state: 'UNKNOWN', complete: false});
+});

@@ -1,0 +1,190 @@
+/** Runs the built command line as people and scripts do: real processes, roots of their own, handshakes instead of sleeps. */
+import {type ChildProcessByStdio, execFileSync, spawn} from 'node:child_process';
+import {once} from 'node:events';
+import {mkdirSync, mkdtempSync, rmSync, writeFileSync} from 'node:fs';
+import {writeFile} from 'node:fs/promises';
+import {tmpdir} from 'node:os';
+import {join} from 'node:path';
+import {createInterface, type Interface} from 'node:readline';
+import type {Readable, Writable} from 'node:stream';
+import {fileURLToPath} from 'node:url';
+import type {ExecutionContext} from 'ava';
+import {waitForExit} from '../../lib/os/process.js';
+
+const MAIN = fileURLToPath(new URL('../../lib/cli/main.js', import.meta.url));
+
+export interface Ended {
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** A command that runs. */
+export class Started {
+  readonly child: ChildProcessByStdio<Writable, Readable, Readable>;
+  readonly ended: Promise<Ended>;
+  readonly #lines: Interface;
+  readonly #seen = {stdout: '', stderr: ''};
+
+  constructor(child: ChildProcessByStdio<Writable, Readable, Readable>) {
+    this.child = child;
+    this.#lines = createInterface({input: child.stdout});
+    this.#lines.pause();
+    child.stdout.on('data', (chunk: Buffer) => (this.#seen.stdout += chunk.toString()));
+    child.stderr.on('data', (chunk: Buffer) => (this.#seen.stderr += chunk.toString()));
+    child.stdin.on('error', () => undefined);
+    this.ended = once(child, 'close').then(() => ({
+      code: child.exitCode,
+      signal: child.signalCode,
+      ...this.#seen,
+    }));
+  }
+
+  get pid(): number {
+    return this.child.pid ?? 0;
+  }
+
+  /** The next line on stdout. */
+  async line(): Promise<string> {
+    const next = once(this.#lines, 'line');
+    this.#lines.resume();
+    const [line] = (await next) as [string];
+    return line;
+  }
+
+  /** Resolves when stderr has that text. */
+  async says(text: string): Promise<void> {
+    while (!this.#seen.stderr.includes(text)) await once(this.child.stderr, 'data');
+  }
+
+  /** Ends its stdin: programs that wait for a line there go on. */
+  async finish(): Promise<Ended> {
+    this.child.stdin.end('\n');
+    return this.ended;
+  }
+
+  /** Kills it, and nothing that it started. */
+  async kill(): Promise<void> {
+    const gone = once(this.child, 'exit');
+    this.child.kill('SIGKILL');
+    await gone;
+  }
+}
+
+/** A scratch directory with one configuration and roots of its own. */
+export interface Bench {
+  readonly directory: string;
+  readonly file: string;
+  readonly name: string;
+  readonly roots: {readonly run: string; readonly state: string; readonly bits: string};
+  /** Runs when the test has ended. */
+  teardown(act: () => void): void;
+  start(...args: string[]): Started;
+  run(args: readonly string[], options?: {input?: string}): Promise<Ended>;
+  /** Runs a command whose result is one JSON value. */
+  json<T = Record<string, unknown>>(...args: string[]): Promise<T>;
+}
+
+export const NAME = 'aim_lock_config';
+export const HOT = `ERROR: ${NAME}.conf: HOT`;
+
+function spawnIn(t: ExecutionContext, {run, state, bits}: Bench['roots'], args: readonly string[]): Started {
+  const env = {...process.env, LOCKSMITH_RUN: run, LOCKSMITH_STATE: state, LOCKSMITH_BITS: bits};
+  const started = new Started(
+    spawn(process.execPath, [MAIN, ...args], {env, stdio: ['pipe', 'pipe', 'pipe']}),
+  );
+  t.teardown(() => started.child.kill('SIGKILL'));
+  return started;
+}
+
+export function bench(t: ExecutionContext): Bench {
+  const directory = mkdtempSync(join(tmpdir(), 'locksmith-cli-'));
+  t.teardown(() => rmSync(directory, {recursive: true, force: true}));
+  const run = join(directory, 'run');
+  const roots = {run, state: join(directory, 'state'), bits: join(run, 'bits')};
+  mkdirSync(join(directory, 'etc'));
+  const file = join(directory, 'etc', `${NAME}.conf`);
+  writeFileSync(file, 'old\n');
+  const start = (...args: string[]) => spawnIn(t, roots, args);
+  const runIt: Bench['run'] = async (args, {input = ''} = {}) => {
+    const started = start(...args);
+    started.child.stdin.end(input);
+    return started.ended;
+  };
+  return {
+    directory,
+    file,
+    name: NAME,
+    roots,
+    teardown: act => t.teardown(act),
+    start,
+    run: runIt,
+    async json<T>(...args: string[]): Promise<T> {
+      const {stdout} = await runIt([...args, '--json']);
+      return JSON.parse(stdout) as T;
+    },
+  };
+}
+
+/** A bench whose lock exists and is free. */
+export async function guardedBench(t: ExecutionContext): Promise<Bench> {
+  const made = bench(t);
+  await made.run(['run', made.file, '--', 'true']);
+  return made;
+}
+
+/** A program under `locksmith run` that waits for the word to end, also when the wrapper is gone. */
+export interface Occupant {
+  readonly started: Started;
+  /** The program, a shell. */
+  readonly shell: number;
+  /** Lets the program end; resolves when it has. */
+  end(): Promise<void>;
+  /** As end, and gives what the wrapper ended with. */
+  finish(): Promise<Ended>;
+}
+
+let occupants = 0;
+
+/** Starts a shell under `locksmith run FILE`, and waits until it runs. */
+export async function occupy(made: Bench, ...options: string[]): Promise<Occupant> {
+  const door = join(made.directory, `door-${++occupants}`);
+  execFileSync('mkfifo', [door]);
+  const started = made.start(
+    'run',
+    made.file,
+    ...options,
+    '--',
+    'sh',
+    '-c',
+    'echo $$; read line < "$0"',
+    door,
+  );
+  const shell = Number(await started.line());
+  made.teardown(() => killIfThere(shell));
+  const end = async () => {
+    const gone = waitForExit(shell);
+    await writeFile(door, '\n');
+    await gone;
+  };
+  return {started, shell, end, finish: () => end().then(() => started.ended)};
+}
+
+function killIfThere(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+  }
+}
+
+/** Makes the lock an orphan: its owner and the owner's program are killed. Returns the owner's pid. */
+export async function orphan(made: Bench): Promise<number> {
+  const {started, shell} = await occupy(made, '--purpose', 'nightly tuning');
+  await started.kill();
+  const gone = waitForExit(shell);
+  process.kill(shell, 'SIGKILL');
+  await gone;
+  return started.pid;
+}
