@@ -39,6 +39,11 @@ export const ERRORS = {
     advice: 'Give this file a name of its own; the message says both paths.',
     exit: EXIT.failure,
   },
+  ERR_FILE_TAKEN: {
+    meaning: 'Another lock already guards this file; two locks on one file would exclude nobody.',
+    advice: 'Use that lock; the message names it.',
+    exit: EXIT.failure,
+  },
   ERR_UNKNOWN_LOCK: {
     meaning: 'No lock has that name, or no lock guards that file.',
     advice: 'See `locksmith ls`; a lock comes into being when it is first opened for its file.',

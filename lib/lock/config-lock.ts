@@ -11,6 +11,7 @@ import {hasCode} from '../os/system-error.js';
 import {nextEpoch} from './epoch.js';
 import {enter, isClosed, tryEnter, waitUntilOpen} from './gate.js';
 import {
+  checkRoot,
   type LockPaths,
   lockPaths,
   nameOf,
@@ -284,7 +285,7 @@ export async function openLock<T extends ConfigLock>(
   return new wrap(system, roots, paths, file);
 }
 
-/** Finds an existing lock by its name; undefined when there is none. Creates nothing. */
+/** Finds an existing lock by its name; undefined when there is none. Creates nothing. Throws ERR_ROOT_UNSAFE, ERR_NAME_INVALID. */
 export function findLock<T extends ConfigLock>(
   name: string,
   options: OpenOptions,
@@ -292,6 +293,7 @@ export function findLock<T extends ConfigLock>(
 ): T | undefined {
   const system = options.system ?? ourSystem();
   const roots = resolveRoots(system, options);
+  for (const path of [roots.run, roots.bits]) checkRoot(system, path);
   const paths = lockPaths(roots, name);
   const target = readTarget(paths);
   return target === undefined ? undefined : new wrap(system, roots, paths, target);

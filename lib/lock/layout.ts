@@ -213,6 +213,7 @@ async function createLayout(system: System, roots: Roots, paths: LockPaths, targ
   using registry = LockFile.open(join(roots.run, 'registry'), {flags: constants.O_RDWR | constants.O_CREAT});
   await registry.wait('exclusive');
   if (readTarget(paths) !== undefined) return;
+  refuseSecondName(roots, paths.name, target);
   sweep(locks);
   sweep(roots.bits);
   const epoch = await reserveEpoch(system, roots.state);
@@ -223,6 +224,12 @@ async function createLayout(system: System, roots: Roots, paths: LockPaths, targ
   writeFileSync(join(fresh, 'target'), `${target}\n`);
   createSoftBit(roots.bits, paths, epoch);
   renameSync(fresh, paths.directory);
+}
+
+function refuseSecondName(roots: Roots, name: string, target: string): void {
+  const other = listNames(roots).find(candidate => readTarget(lockPaths(roots, candidate)) === target);
+  if (other === undefined) return;
+  throw new LockError('ERR_FILE_TAKEN', `${target} is guarded by the lock ${other} already; it can't have another called ${name}`, {lock: other, path: target});
 }
 
 /** The bit of a lock that is new starts clear; one that is there already (a stranger's, or the kernel's) is left as it is. */

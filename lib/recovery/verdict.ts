@@ -227,7 +227,7 @@ function force(name: string, owner: Owner | null, epoch: number | null): string 
 /** What to do next, most careful first. */
 function advise(config: ConfigLock, sight: Sight, state: State): string[] {
   const [name, owner, epoch] = [config.name, ownerOf(sight), epochOf(sight)];
-  const asRoot = sight.unreadable.length > 0 ? [`see more as root: sudo locksmith explain ${name}`] : [];
+  const asRoot = sight.unreadable.length > 0 && config.system.uid !== 0 ? [`see more as root: sudo locksmith explain ${name}`] : [];
   switch (state) {
     case 'FREE':
       return [];
