@@ -174,11 +174,6 @@ export const ERRORS = {
     advice: 'Run `locksmith doctor`.',
     exit: EXIT.failure,
   },
-  ERR_UNSUPPORTED: {
-    meaning: 'This kernel, file system or kind of file can not do what was asked.',
-    advice: 'Run `locksmith doctor`.',
-    exit: EXIT.unavailable,
-  },
 } as const satisfies Record<string, ErrorKind>;
 
 export type ErrorCode = keyof typeof ERRORS;

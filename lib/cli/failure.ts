@@ -18,6 +18,7 @@ export function statusOf(error: unknown): number {
   if (isLockError(error)) return ERRORS[error.code].exit;
   if (error instanceof Interrupted) return signalStatus(error.signal);
   if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.done : EXIT.usage;
+  if (hasCode(error, 'ENOSYS', 'EOPNOTSUPP')) return EXIT.unavailable;
   return hasCode(error, 'EACCES', 'EPERM') ? EXIT.notPermitted : EXIT.failure;
 }
 

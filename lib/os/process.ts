@@ -96,8 +96,15 @@ function readFacts(system: System, pid: number, pidfd: number): ProcessFacts {
   };
 }
 
-/** Looks at a pid of our own pid namespace: pidfd first, the facts, the pidfd again. Never throws for what it meets there. */
+/** Looks at a pid of our own pid namespace, again if the process ends just then. Never throws for what it meets there. */
 export function examineProcess(system: System, pid: number): Presence {
+  let presence = look(system, pid);
+  for (let attempt = 0; attempt < 3 && presence.kind === 'unsteady'; attempt++) presence = look(system, pid);
+  return presence;
+}
+
+/** One look: pidfd first, the facts, the pidfd again. */
+function look(system: System, pid: number): Presence {
   const pidfd = native.pidfdOpen(pid);
   if (pidfd === ESRCH) return {kind: 'absent'};
   // A pid that is in use as the id of a thread: EINVAL until Linux 6.8, ENOENT since (pidfd_open(2)).

@@ -49,6 +49,8 @@ interface Sight {
 }
 
 interface Judgement {
+  /** The owner is gone, but somebody has the guard: a child that inherited it, or just a contender that passes through. */
+  readonly passing?: boolean;
   readonly state: State;
   readonly evidence: readonly Evidence[];
 }
@@ -192,7 +194,7 @@ function judgeOwner(
   if (!sight.guardHeld && (existence === 'gone' || resigned)) return {state: 'DEAD', evidence: [evidence]};
   if (existence !== 'gone') return {state: existence === 'frozen' ? 'FROZEN' : 'ALIVE', evidence: [evidence]};
   const holders = judgeHolders(config, sight);
-  return {state: holders.state, evidence: [evidence, ...holders.evidence]};
+  return {state: holders.state, evidence: [evidence, ...holders.evidence], passing: true};
 }
 
 function judge(config: ConfigLock, sight: Sight): Judgement {
@@ -250,10 +252,18 @@ function advise(config: ConfigLock, sight: Sight, state: State): string[] {
   }
 }
 
+/** Looks and judges; again when somebody with the guard may only be passing through, as contenders do. */
+async function lookAndJudge(config: ConfigLock): Promise<{sight: Sight; steady: boolean; judgement: Judgement}> {
+  for (let attempt = 0; ; attempt++) {
+    const {sight, steady} = await lookSteadily(config);
+    const judgement = judge(config, sight);
+    if (!judgement.passing || attempt === 4) return {sight, steady, judgement};
+  }
+}
+
 /** Looks at a lock and judges it. Throws SystemError only where its own files can't be opened. */
 export async function examine(config: ConfigLock): Promise<Verdict> {
-  const {sight, steady} = await lookSteadily(config);
-  const judgement = judge(config, sight);
+  const {sight, steady, judgement} = await lookAndJudge(config);
   const state = !steady && judgement.state === 'DEAD' ? 'UNKNOWN' : judgement.state;
   const unsteady = {
     looked: 'bit, record and guard, several times',
