@@ -26,7 +26,8 @@ function install() {
   const packages = missing.map(([, name]) => name);
   if (asRoot && has('apt-get')) run('apt-get', ['install', '-y', '--no-install-recommends', ...packages]);
   for (const [command, name, what] of missing) {
-    if (!has(command)) console.error(`${command} is missing (Debian: apt-get install ${name}): not tested: ${what}`);
+    if (!has(command))
+      console.error(`${command} is missing (Debian: apt-get install ${name}): not tested: ${what}`);
   }
 }
 

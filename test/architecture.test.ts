@@ -27,7 +27,11 @@ const files = sources('lib', /\.ts$/);
 
 test('there is something to read', t => {
   t.true(files.length > 30);
-  for (const layer of LAYERS) t.true(files.some(file => file.startsWith(`lib/${layer}/`)), layer);
+  for (const layer of LAYERS)
+    t.true(
+      files.some(file => file.startsWith(`lib/${layer}/`)),
+      layer,
+    );
 });
 
 test('no import goes up', t => {
@@ -40,18 +44,27 @@ test('no import goes up', t => {
 });
 
 test('only os/native.ts loads the addon, and only addon.cc and environment know JavaScript', t => {
-  t.deepEqual(files.filter(file => importsOf(file).includes('bindings')), ['lib/os/native.ts']);
-  const knowing = sources('native', /\.(cc|h)$/).filter(file => /#include <(napi|uv)\.h>/.test(readFileSync(join(root, file), 'utf8')));
+  t.deepEqual(
+    files.filter(file => importsOf(file).includes('bindings')),
+    ['lib/os/native.ts'],
+  );
+  const knowing = sources('native', /\.(cc|h)$/).filter(file =>
+    /#include <(napi|uv)\.h>/.test(readFileSync(join(root, file), 'utf8')),
+  );
   t.deepEqual(knowing.toSorted(), ['native/addon.cc', 'native/arguments.h', 'native/environment.h']);
 });
 
 test('only recovery and cli read the lock of somebody else', t => {
-  const takers = files.filter(file => /\.pidfdGetfd\(|\.handover\(/.test(readFileSync(join(root, file), 'utf8')));
+  const takers = files.filter(file =>
+    /\.pidfdGetfd\(|\.handover\(/.test(readFileSync(join(root, file), 'utf8')),
+  );
   for (const file of takers) t.regex(file, /^lib\/(recovery\/|os\/lock-bit|cli\/health-checks)/);
   t.true(takers.length > 0);
 });
 
 test('every file opens with the sentence that says what it is for', t => {
-  for (const file of files) t.regex(readFileSync(join(root, file), 'utf8').replace(/^#!.*\n/, ''), /^\/\*\*/, file);
-  for (const file of sources('native', /\.h$/)) t.regex(readFileSync(join(root, file), 'utf8'), /^\/\//, file);
+  for (const file of files)
+    t.regex(readFileSync(join(root, file), 'utf8').replace(/^#!.*\n/, ''), /^\/\*\*/, file);
+  for (const file of sources('native', /\.h$/))
+    t.regex(readFileSync(join(root, file), 'utf8'), /^\/\//, file);
 });

@@ -10,7 +10,9 @@ const root = fileURLToPath(new URL('../../', import.meta.url));
 
 test('docs/errors.md has exactly the errors of the table, with their exit statuses and texts', t => {
   const page = readFileSync(join(root, 'docs/errors.md'), 'utf8');
-  const rows = [...page.matchAll(/^\| `(ERR_\w+)` \| (\d+) \| (.*) \| (.*) \|$/gm)].map(([, code, exit, meaning, advice]) => ({code, exit: Number(exit), meaning, advice}));
+  const rows = [...page.matchAll(/^\| `(ERR_\w+)` \| (\d+) \| (.*) \| (.*) \|$/gm)].map(
+    ([, code, exit, meaning, advice]) => ({code, exit: Number(exit), meaning, advice}),
+  );
   t.deepEqual(
     rows,
     Object.entries(ERRORS).map(([code, {exit, meaning, advice}]) => ({code, exit, meaning, advice})),

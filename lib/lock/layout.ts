@@ -229,7 +229,11 @@ async function createLayout(system: System, roots: Roots, paths: LockPaths, targ
 function refuseSecondName(roots: Roots, name: string, target: string): void {
   const other = listNames(roots).find(candidate => readTarget(lockPaths(roots, candidate)) === target);
   if (other === undefined) return;
-  throw new LockError('ERR_FILE_TAKEN', `${target} is guarded by the lock ${other} already; it can't have another called ${name}`, {lock: other, path: target});
+  throw new LockError(
+    'ERR_FILE_TAKEN',
+    `${target} is guarded by the lock ${other} already; it can't have another called ${name}`,
+    {lock: other, path: target},
+  );
 }
 
 /** The bit of a lock that is new starts clear; one that is there already (a stranger's, or the kernel's) is left as it is. */

@@ -229,7 +229,10 @@ function force(name: string, owner: Owner | null, epoch: number | null): string 
 /** What to do next, most careful first. */
 function advise(config: ConfigLock, sight: Sight, state: State): string[] {
   const [name, owner, epoch] = [config.name, ownerOf(sight), epochOf(sight)];
-  const asRoot = sight.unreadable.length > 0 && config.system.uid !== 0 ? [`see more as root: sudo locksmith explain ${name}`] : [];
+  const asRoot =
+    sight.unreadable.length > 0 && config.system.uid !== 0
+      ? [`see more as root: sudo locksmith explain ${name}`]
+      : [];
   switch (state) {
     case 'FREE':
       return [];
@@ -253,7 +256,9 @@ function advise(config: ConfigLock, sight: Sight, state: State): string[] {
 }
 
 /** Looks and judges; again when somebody with the guard may only be passing through, as contenders do. */
-async function lookAndJudge(config: ConfigLock): Promise<{sight: Sight; steady: boolean; judgement: Judgement}> {
+async function lookAndJudge(
+  config: ConfigLock,
+): Promise<{sight: Sight; steady: boolean; judgement: Judgement}> {
   for (let attempt = 0; ; attempt++) {
     const {sight, steady} = await lookSteadily(config);
     const judgement = judge(config, sight);

@@ -26,8 +26,15 @@ function open(path: string, kind: LockKind): LockFile {
 }
 
 /** Another program tries: on the path, or on the description that it inherits as descriptor 3. */
-async function askChild(how: 'path' | 'inherited', held: LockFile, kind: LockKind, mode: LockMode): Promise<boolean> {
-  const child = spawn(process.execPath, [program, how, held.path, kind, mode], {stdio: ['ignore', 'ignore', 'inherit', held.fd]});
+async function askChild(
+  how: 'path' | 'inherited',
+  held: LockFile,
+  kind: LockKind,
+  mode: LockMode,
+): Promise<boolean> {
+  const child = spawn(process.execPath, [program, how, held.path, kind, mode], {
+    stdio: ['ignore', 'ignore', 'inherit', held.fd],
+  });
   const [status] = (await once(child, 'exit')) as [number | null];
   if (status !== 0 && status !== 1) throw new Error(`the child ended with ${status}`);
   return status === 0;
@@ -67,7 +74,14 @@ const SITUATIONS: Situation[] = [
   },
 ];
 
-async function check(t: ExecutionContext, kind: LockKind, situation: Situation, first: LockMode, second: LockMode, granted: boolean): Promise<void> {
+async function check(
+  t: ExecutionContext,
+  kind: LockKind,
+  situation: Situation,
+  first: LockMode,
+  second: LockMode,
+  granted: boolean,
+): Promise<void> {
   using held = open(join(scratch(t).directory, 'file'), kind);
   t.true(held.try(first));
   t.is(await situation.ask(held, kind, second), granted);
@@ -79,7 +93,8 @@ for (const kind of KINDS) {
       for (const second of MODES) {
         const compatible = first === 'shared' && second === 'shared';
         const granted = compatible || situation.conflictGranted(kind);
-        test(`${kind}: ${first} held, ${second} asked, ${situation.name}: ${granted ? 'granted' : 'refused'}`, t => check(t, kind, situation, first, second, granted));
+        test(`${kind}: ${first} held, ${second} asked, ${situation.name}: ${granted ? 'granted' : 'refused'}`, t =>
+          check(t, kind, situation, first, second, granted));
       }
     }
   }
@@ -90,7 +105,11 @@ for (const kind of KINDS) {
     const path = join(scratch(t).directory, 'file');
     const held = open(path, kind);
     held.try('exclusive');
-    const child = spawn('cat', {stdio: ['pipe', 'pipe', 'inherit', held.fd]}) as ChildProcessByStdio<Writable, Readable, null>;
+    const child = spawn('cat', {stdio: ['pipe', 'pipe', 'inherit', held.fd]}) as ChildProcessByStdio<
+      Writable,
+      Readable,
+      null
+    >;
     child.stdin.write('up\n');
     await once(child.stdout, 'data');
     held.close();
@@ -138,7 +157,12 @@ for (const kind of ['ofd', 'posix'] as const) {
     using other = open(path, 'ofd');
     t.is(other.test('exclusive'), undefined);
     held.try('shared', {start: 5, length: 7});
-    t.deepEqual(other.test('exclusive'), {type: 0, pid: kind === 'ofd' ? -1 : process.pid, start: 5, length: 7});
+    t.deepEqual(other.test('exclusive'), {
+      type: 0,
+      pid: kind === 'ofd' ? -1 : process.pid,
+      start: 5,
+      length: 7,
+    });
     t.is(other.test('shared'), undefined);
     t.is(held.test('exclusive'), undefined, 'one’s own lock is never in the way');
   });

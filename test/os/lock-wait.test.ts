@@ -69,7 +69,12 @@ test('a wait with a signal that is aborted already does not begin', async t => {
 });
 
 /** One race: the lock is given back and the wait aborted at about the same moment. */
-async function race(held: LockFile, waiter: LockFile, observer: LockFile, abort: (wait: () => void) => void): Promise<'granted' | 'aborted' | string> {
+async function race(
+  held: LockFile,
+  waiter: LockFile,
+  observer: LockFile,
+  abort: (wait: () => void) => void,
+): Promise<'granted' | 'aborted' | string> {
   held.try('exclusive');
   const ended = new Promise<number>(resolve => {
     const wait = native.waitLock(waiter.fd, LOCK_KIND.ofd, LOCK_TYPE.exclusive, 0, 0, resolve);
@@ -123,7 +128,10 @@ test('waiters of one process are served in the order they came', async t => {
   });
   held.close();
   await Promise.all(waits);
-  t.deepEqual(order, [...order].toSorted((a, b) => a - b));
+  t.deepEqual(
+    order,
+    [...order].toSorted((a, b) => a - b),
+  );
 });
 
 test('a waiter that gives up lets the next one through', async t => {
@@ -134,7 +142,11 @@ test('a waiter that gives up lets the next one through', async t => {
   using first = open(path);
   using second = open(path);
   using third = open(path);
-  const waits = [first.wait('exclusive'), second.wait('exclusive', {signal: end.signal}), third.wait('exclusive')];
+  const waits = [
+    first.wait('exclusive'),
+    second.wait('exclusive', {signal: end.signal}),
+    third.wait('exclusive'),
+  ];
   end.abort(new Error('gone'));
   await t.throwsAsync(waits[1] ?? Promise.resolve(), {message: 'gone'});
   held.unlock();
@@ -146,11 +158,19 @@ test('a waiter that gives up lets the next one through', async t => {
 
 function program(t: ExecutionContext, how: string): {status: number | null; stderr: string; took: number} {
   const start = performance.now();
-  const {status, stderr} = spawnSync(process.execPath, [fileURLToPath(new URL('../fixtures/pending-wait.js', import.meta.url)), how, join(scratch(t).directory, 'file')], {
-    encoding: 'utf8',
-    env: {...process.env, UV_THREADPOOL_SIZE: '1'},
-    timeout: 60_000,
-  });
+  const {status, stderr} = spawnSync(
+    process.execPath,
+    [
+      fileURLToPath(new URL('../fixtures/pending-wait.js', import.meta.url)),
+      how,
+      join(scratch(t).directory, 'file'),
+    ],
+    {
+      encoding: 'utf8',
+      env: {...process.env, UV_THREADPOOL_SIZE: '1'},
+      timeout: 60_000,
+    },
+  );
   return {status, stderr, took: performance.now() - start};
 }
 
@@ -179,7 +199,9 @@ test('a worker that ends gives back its locks, and its pending waits do not hold
   const taken = `${path}.taken`;
   using held = open(taken);
   held.try('exclusive');
-  const worker = new Worker(new URL('../fixtures/lock-in-worker.js', import.meta.url), {workerData: {path, taken}});
+  const worker = new Worker(new URL('../fixtures/lock-in-worker.js', import.meta.url), {
+    workerData: {path, taken},
+  });
   await once(worker, 'message');
   using other = open(path);
   t.false(other.try('exclusive'), 'the worker has it');

@@ -13,14 +13,53 @@ function parse(text: string): readonly LockRow[] | number {
 }
 
 const ROWS: [string, string, Partial<LockRow>][] = [
-  ['a flock', '1: FLOCK  ADVISORY  WRITE 4711 fe:00:2146335 0 EOF\n', {id: 1, waiting: false, kind: 'FLOCK', access: 'WRITE', pid: 4711, major: 0xfe, minor: 0, inode: 2146335n, start: 0n, end: undefined}],
-  ['an OFD lock', '2: OFDLCK ADVISORY  READ -1 08:1f:12 10 19\n', {kind: 'OFDLCK', access: 'READ', pid: -1, major: 8, minor: 0x1f, inode: 12n, start: 10n, end: 19n}],
-  ['a waiter', '2: -> OFDLCK ADVISORY  WRITE -1 08:01:12 0 EOF\n', {id: 2, waiting: true, kind: 'OFDLCK', pid: -1}],
-  ['a waiter behind a waiter', '3:  -> POSIX  ADVISORY  WRITE 99 08:01:12 0 0\n', {id: 3, waiting: true, kind: 'POSIX', pid: 99, end: 0n}],
-  ['a lease', '4: LEASE  ACTIVE    READ 1234 00:2f:77 0 EOF\n', {kind: 'LEASE', mode: 'ACTIVE', access: 'READ'}],
-  ['a lease that is being broken', '5: LEASE  BREAKING  UNLCK 1234 00:2f:77 0 EOF\n', {kind: 'LEASE', mode: 'BREAKING', access: 'UNLCK'}],
+  [
+    'a flock',
+    '1: FLOCK  ADVISORY  WRITE 4711 fe:00:2146335 0 EOF\n',
+    {
+      id: 1,
+      waiting: false,
+      kind: 'FLOCK',
+      access: 'WRITE',
+      pid: 4711,
+      major: 0xfe,
+      minor: 0,
+      inode: 2146335n,
+      start: 0n,
+      end: undefined,
+    },
+  ],
+  [
+    'an OFD lock',
+    '2: OFDLCK ADVISORY  READ -1 08:1f:12 10 19\n',
+    {kind: 'OFDLCK', access: 'READ', pid: -1, major: 8, minor: 0x1f, inode: 12n, start: 10n, end: 19n},
+  ],
+  [
+    'a waiter',
+    '2: -> OFDLCK ADVISORY  WRITE -1 08:01:12 0 EOF\n',
+    {id: 2, waiting: true, kind: 'OFDLCK', pid: -1},
+  ],
+  [
+    'a waiter behind a waiter',
+    '3:  -> POSIX  ADVISORY  WRITE 99 08:01:12 0 0\n',
+    {id: 3, waiting: true, kind: 'POSIX', pid: 99, end: 0n},
+  ],
+  [
+    'a lease',
+    '4: LEASE  ACTIVE    READ 1234 00:2f:77 0 EOF\n',
+    {kind: 'LEASE', mode: 'ACTIVE', access: 'READ'},
+  ],
+  [
+    'a lease that is being broken',
+    '5: LEASE  BREAKING  UNLCK 1234 00:2f:77 0 EOF\n',
+    {kind: 'LEASE', mode: 'BREAKING', access: 'UNLCK'},
+  ],
   ['a delegation', '6: DELEG  ACTIVE    READ 1 00:2f:77 0 EOF\n', {kind: 'DELEG'}],
-  ['a huge range and a huge inode', '7: POSIX  ADVISORY  WRITE 1 103:02:18446744073709551615 1 9223372036854775806\n', {major: 0x103, inode: 18446744073709551615n, start: 1n, end: 9223372036854775806n}],
+  [
+    'a huge range and a huge inode',
+    '7: POSIX  ADVISORY  WRITE 1 103:02:18446744073709551615 1 9223372036854775806\n',
+    {major: 0x103, inode: 18446744073709551615n, start: 1n, end: 9223372036854775806n},
+  ],
   ['a lock without a file', '8: POSIX  ADVISORY  WRITE 5 <none>:0 0 EOF\n', {major: 0, minor: 0, inode: 0n}],
   ['an owner that can not be seen', '9: POSIX  ADVISORY  WRITE 0 08:01:5 0 EOF\n', {pid: 0}],
 ];
@@ -36,7 +75,12 @@ for (const [what, text, expected] of ROWS) {
 }
 
 test('many rows keep their order', t => {
-  const rows = parse(Array.from({length: 10_000}, (_, index) => `${index}: FLOCK  ADVISORY  WRITE ${index} fe:00:${index} 0 EOF\n`).join(''));
+  const rows = parse(
+    Array.from(
+      {length: 10_000},
+      (_, index) => `${index}: FLOCK  ADVISORY  WRITE ${index} fe:00:${index} 0 EOF\n`,
+    ).join(''),
+  );
   if (typeof rows === 'number') return t.fail(`errno ${rows}`);
   t.is(rows.length, 10_000);
   return t.true(rows.every(({id}, index) => id === index));
@@ -44,7 +88,15 @@ test('many rows keep their order', t => {
 
 test('an empty table has no rows', t => t.deepEqual(parse(''), []));
 
-for (const garbage of ['nonsense\n', '1: FLOCK\n', '1: FLOCK ADVISORY WRITE x fe:00:1 0 EOF\n', '1: FLOCK ADVISORY WRITE 1 fe:00 0 EOF\n', '1: FLOCK ADVISORY WRITE 1 fe:00:1 0 EOF more\n', ': FLOCK ADVISORY WRITE 1 fe:00:1 0 EOF\n', '1: FLOCK ADVISORY WRITE 1 zz:00:1 0 EOF\n']) {
+for (const garbage of [
+  'nonsense\n',
+  '1: FLOCK\n',
+  '1: FLOCK ADVISORY WRITE x fe:00:1 0 EOF\n',
+  '1: FLOCK ADVISORY WRITE 1 fe:00 0 EOF\n',
+  '1: FLOCK ADVISORY WRITE 1 fe:00:1 0 EOF more\n',
+  ': FLOCK ADVISORY WRITE 1 fe:00:1 0 EOF\n',
+  '1: FLOCK ADVISORY WRITE 1 zz:00:1 0 EOF\n',
+]) {
   test(`${JSON.stringify(garbage)} is refused, not guessed`, t => {
     t.is(parse(garbage), -errnoOf('EBADMSG'));
   });
@@ -57,7 +109,9 @@ test('the live table shows a lock that was just taken, with its holder and its r
   const {locks} = await listLocks({path});
   t.like(locks, {length: 1});
   t.like(locks[0], {kind: 'ofd', mode: 'exclusive', start: 3n, end: 6n});
-  t.deepEqual(locks[0]?.holders, [{pid: process.pid, kind: 'ofd', mode: 'exclusive', via: `descriptor ${file.fd}`}]);
+  t.deepEqual(locks[0]?.holders, [
+    {pid: process.pid, kind: 'ofd', mode: 'exclusive', via: `descriptor ${file.fd}`},
+  ]);
 });
 
 test('a flock and its waiter are listed with their pids', async t => {

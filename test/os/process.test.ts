@@ -57,7 +57,8 @@ test('a stopped process is frozen, and says by what', async t => {
   await once(one, 'spawn');
   one.kill('SIGSTOP');
   let presence = examineProcess(system, one.pid ?? 0);
-  while (presence.kind === 'running' && presence.facts.frozen === undefined) presence = examineProcess(system, one.pid ?? 0);
+  while (presence.kind === 'running' && presence.facts.frozen === undefined)
+    presence = examineProcess(system, one.pid ?? 0);
   t.regex((presence.kind === 'running' && presence.facts.frozen) || '', /stopped by a signal/);
   one.kill('SIGKILL');
 });

@@ -12,10 +12,16 @@ test('peer credentials and peer pidfd name the process that connected', async t 
   const path = join(scratch(t).directory, 'socket');
   const server = createServer().listen(path);
   await once(server, 'listening');
-  const client = spawn(process.execPath, ['-e', `require('node:net').connect(${JSON.stringify(path)})`], {stdio: 'ignore'});
+  const client = spawn(process.execPath, ['-e', `require('node:net').connect(${JSON.stringify(path)})`], {
+    stdio: 'ignore',
+  });
   const [socket] = (await once(server, 'connection')) as [Socket];
   const {fd} = (socket as unknown as {_handle: {fd: number}})._handle;
-  t.deepEqual(native.peerCredentials(fd), {pid: client.pid ?? 0, uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0});
+  t.deepEqual(native.peerCredentials(fd), {
+    pid: client.pid ?? 0,
+    uid: process.getuid?.() ?? 0,
+    gid: process.getgid?.() ?? 0,
+  });
   const pidfd = native.peerPidfd(fd);
   t.true(pidfd >= 0);
   t.is(native.isReadable(pidfd), 0);
@@ -41,7 +47,8 @@ for (const [what, address] of [
 ] as const) {
   test(`a notification arrives at ${what}`, async t => {
     const place = address === '' ? join(scratch(t).directory, 'notify') : `${address}${process.pid}`;
-    const program = 'import socket, sys\ns = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)\ns.bind(sys.argv[1].replace("@", "\\0", 1))\nsys.stdout.write("up")\nsys.stdout.flush()\nsys.stdout.write(s.recv(100).decode())';
+    const program =
+      'import socket, sys\ns = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)\ns.bind(sys.argv[1].replace("@", "\\0", 1))\nsys.stdout.write("up")\nsys.stdout.flush()\nsys.stdout.write(s.recv(100).decode())';
     const manager = spawn('python3', ['-c', program, place], {stdio: ['ignore', 'pipe', 'inherit']});
     await once(manager.stdout, 'data');
     t.is(native.notify(place, 'READY=1'), 0);
