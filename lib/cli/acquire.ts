@@ -12,6 +12,7 @@ import type {GuardedConfig} from '../recovery/guarded-config.js';
 import {summarize} from '../recovery/verdict.js';
 import type {Given, OptionSpec} from './command.js';
 import {showProgress} from './progress.js';
+import {NAME_OPTION} from './resolve.js';
 import {parseSeconds} from './units.js';
 
 /** Options of every command that takes a lock. */
@@ -19,6 +20,7 @@ export interface AcquireGiven extends Given {
   readonly nonblock?: true;
   /** Milliseconds. */
   readonly wait?: number;
+  readonly name?: string;
   readonly purpose?: string;
   readonly onOrphan: 'fail' | 'wait' | 'recover';
 }
@@ -26,6 +28,7 @@ export interface AcquireGiven extends Given {
 export const ACQUIRE_OPTIONS: readonly OptionSpec[] = [
   {flags: '-n, --nonblock', what: 'refuse at once instead of waiting'},
   {flags: '-w, --wait <secs>', what: 'wait at most that long, decimals allowed', parse: parseSeconds},
+  NAME_OPTION,
   {flags: '--purpose <text>', what: 'why; whoever finds the lock taken reads it'},
   {
     flags: '--on-orphan <what>',
@@ -115,7 +118,7 @@ async function waitFor<T>(
   using deadline = wait === undefined ? undefined : new Deadline(wait, outer);
   const remaining = deadline && (() => deadline.remaining());
   using _ = showProgress({
-    what: `waiting for ${config.name} (see: locksmith explain ${config.name})`,
+    what: () => `waiting for ${config.name} (see: locksmith explain ${config.name})`,
     remaining,
     quiet: json,
   });

@@ -8,14 +8,39 @@ export function paint(stream: NodeJS.WriteStream, style: Style, text: string): s
   return stream.isTTY && !process.env['NO_COLOR'] ? styleText(style, text) : text;
 }
 
+const ESCAPE = '\u001b';
+const CONTROL = new RegExp(`(?!\\n|${ESCAPE}\\[[\\d;]*m)\\p{Cc}`, 'gu');
+
+/** Whoever names a file or a purpose does not command the terminal: control characters are shown, not sent. Colours pass. */
+function printable(text: string): string {
+  return text.replaceAll(CONTROL, character => `\\x${character.charCodeAt(0).toString(16).padStart(2, '0')}`);
+}
+
+const ERASE_LINE = `\r${ESCAPE}[K`;
+let statusShown = false;
+
+/** Shows what is going on in the last line of the terminal, in the place of what stood there. */
+export function showStatus(text: string): void {
+  const {stderr} = process;
+  stderr.write(`${ERASE_LINE}${paint(stderr, 'dim', printable(text).slice(0, stderr.columns - 1))}`);
+  statusShown = true;
+}
+
+export function clearStatus(): void {
+  if (statusShown) process.stderr.write(ERASE_LINE);
+  statusShown = false;
+}
+
 /** One result, on stdout. */
 export function print(text: string): void {
-  process.stdout.write(`${text}\n`);
+  clearStatus();
+  process.stdout.write(`${printable(text)}\n`);
 }
 
 /** One message, on stderr. */
 export function note(text: string): void {
-  process.stderr.write(`${text}\n`);
+  clearStatus();
+  process.stderr.write(`${printable(text)}\n`);
 }
 
 function plain(_key: string, value: unknown): unknown {

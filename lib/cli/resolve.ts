@@ -5,6 +5,7 @@ import {LockError} from '../errors.js';
 import {checkRoot, listNames, lockPaths, readTarget, resolveRoots, type Roots} from '../lock/layout.js';
 import {system} from '../os/system.js';
 import {findConfigLock, type GuardedConfig, openConfigLock} from '../recovery/guarded-config.js';
+import type {OptionSpec} from './command.js';
 
 /** The roots in force. Throws ERR_ROOT_UNSAFE; creates nothing. */
 export function currentRoots(): Roots {
@@ -87,8 +88,23 @@ export function findTarget(target: string): GuardedConfig {
   throw new LockError('ERR_UNKNOWN_LOCK', `no lock guards ${path}`, {path});
 }
 
+export const NAME_OPTION: OptionSpec = {
+  flags: '--name <name>',
+  what: 'name for the lock of a FILE that has none yet; by default that of the file',
+};
+
+function alreadyNamed({name, file}: GuardedConfig, wanted: string): LockError {
+  return new LockError(
+    'ERR_ARGUMENT',
+    `${file} is guarded by the lock ${name} already; one file has one lock, not ${wanted} as well`,
+    {lock: name, path: file},
+  );
+}
+
 /** The lock that is meant; a FILE that none guards yet gets one. Rejects as openConfigLock does. */
-export async function openTarget(target: string): Promise<GuardedConfig> {
+export async function openTarget(target: string, name?: string): Promise<GuardedConfig> {
   if (!isFile(target)) return findByName(target);
-  return findByFile(target) ?? openConfigLock(target);
+  const config = findByFile(target);
+  if (config && name !== undefined && name !== config.name) throw alreadyNamed(config, name);
+  return config ?? openConfigLock(target, {name});
 }

@@ -8,6 +8,7 @@ import type {Certificate, OnStep, Step, StepName} from '../recovery/take-back.js
 import type {Verdict} from '../recovery/verdict.js';
 import type {OptionSpec} from './command.js';
 import {align, paint, print, printJson} from './output.js';
+import {showProgress} from './progress.js';
 import {headline, toReport} from './report.js';
 import {parseDuration, showDuration} from './units.js';
 
@@ -95,25 +96,32 @@ export function certificateLines(certificate: Certificate): string[] {
   return [paint(process.stdout, 'green', `ALL CLEAR: ${lock} after ${showDuration(took)}`), ...align(rows)];
 }
 
-/** The step that ends it is printed when everything has been given back. */
-function stepPrinter(json: boolean): OnStep {
-  const show = json ? printJson : showStep;
-  return step => {
-    if (step.step !== 'all-clear') show(step);
-  };
-}
+/** What a recovery waits for after a step, when it lasts. */
+const AWAITED: Partial<Record<StepName, string>> = {
+  intent: 'waiting for everybody to come to the hold point',
+  takeover: 'waiting for everybody to come to the hold point',
+  hold: 'waiting for the guard',
+  contenders: 'waiting for the contenders to leave',
+};
 
 function showCertificate(certificate: Certificate, json: boolean): void {
   if (json) printJson({step: 'all-clear', at: certificate.took, certificate});
   else print(certificateLines(certificate).join('\n'));
 }
 
-/** Takes a lock back and shows each step as it happens, then the certificate. */
+/** Takes a lock back and shows each step as it happens, then the certificate. The step that ends it is shown when everything has been given back. */
 export async function takeBackVisibly(
   act: (onStep: OnStep) => Promise<Certificate>,
   json = false,
 ): Promise<number> {
-  showCertificate(await act(stepPrinter(json)), json);
+  const show = json ? printJson : showStep;
+  let last: StepName | undefined;
+  using _ = showProgress({what: () => last && AWAITED[last], quiet: json});
+  const certificate = await act(step => {
+    last = step.step;
+    if (last !== 'all-clear') show(step);
+  });
+  showCertificate(certificate, json);
   return EXIT.done;
 }
 

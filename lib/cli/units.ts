@@ -10,11 +10,15 @@ export function parseDuration(text: string): number {
   return Math.round(Number(match[1]) * (UNITS[match[2] ?? 's'] ?? 1000));
 }
 
+/** Longest wait that a timer of Node can count, in seconds. */
+const LONGEST_WAIT = 2_147_483;
+
 /** Milliseconds of a number of seconds, as flock(1) takes it. */
 export function parseSeconds(text: string): number {
-  if (!/^(\d+(\.\d*)?|\.\d+)$/.test(text))
-    throw new InvalidArgumentError('Give seconds, decimals allowed: 10 or 0.5.');
-  return Math.round(Number(text) * 1000);
+  const seconds = /^(\d+(\.\d*)?|\.\d+)$/.test(text) ? Number(text) : Number.POSITIVE_INFINITY;
+  if (seconds > LONGEST_WAIT)
+    throw new InvalidArgumentError(`Give seconds, decimals allowed, up to ${LONGEST_WAIT}: 10 or 0.5.`);
+  return Math.round(seconds * 1000);
 }
 
 export function parseStatus(text: string): number {

@@ -50,6 +50,9 @@ test('two files that ask for one name are both named in the refusal', async t =>
   const {code, stderr} = await made.run(['update', other], {input: 'x'});
   t.is(code, 2);
   t.true(stderr.includes(made.file) && stderr.includes(other));
+  t.is((await made.run(['update', other, '--name', 'other'], {input: 'x'})).code, 0);
+  t.is((await made.json('explain', 'other'))['file'], other);
+  t.is((await made.run(['update', other, '--name', 'third'], {input: 'x'})).code, 64);
 });
 
 test('a directory and a symbolic link are no configuration', async t => {
@@ -57,4 +60,11 @@ test('a directory and a symbolic link are no configuration', async t => {
   const link = join(made.directory, 'link.conf');
   symlinkSync(made.file, link);
   for (const target of [made.directory, link]) t.is((await made.run(['run', target, '--', 'true'])).code, 2);
+});
+
+test('control characters of a purpose are shown, not sent to the terminal', async t => {
+  const made = await guardedBench(t);
+  await made.run(['bit', made.name, '1', '--purpose', 'a\u001b[2Jb\u0007c']);
+  const {stdout} = await made.run(['explain', made.name]);
+  t.true(stdout.includes(String.raw`a\x1b[2Jb\x07c`));
 });

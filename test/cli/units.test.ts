@@ -15,7 +15,8 @@ test('a duration is a number with its unit, or seconds', t => {
 test('what is no duration, number of seconds, status or epoch is refused', t => {
   for (const text of ['', 's', '-1s', '1 s', '1d', 'soon'])
     t.throws(() => parseDuration(text), undefined, text);
-  for (const text of ['', '.', '-1', '1s', '1e3']) t.throws(() => parseSeconds(text), undefined, text);
+  for (const text of ['', '.', '-1', '1s', '1e3', '2147484'])
+    t.throws(() => parseSeconds(text), undefined, text);
   for (const text of ['', '256', '-1', '1.5', 'x']) t.throws(() => parseStatus(text), undefined, text);
   for (const text of ['', '-1', '1.5', '9007199254740993', 'x'])
     t.throws(() => parseEpoch(text), undefined, text);

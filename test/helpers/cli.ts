@@ -140,9 +140,9 @@ export interface Occupant {
   /** The program, a shell. */
   readonly shell: number;
   /** Lets the program end; resolves when it has. */
-  end(): Promise<void>;
+  readonly end: () => Promise<void>;
   /** As end, and gives what the wrapper ended with. */
-  finish(): Promise<Ended>;
+  readonly finish: () => Promise<Ended>;
 }
 
 let occupants = 0;

@@ -6,12 +6,13 @@ import {runChild} from '../child.js';
 import type {CommandSpec, Given} from '../command.js';
 import {note, print, printJson} from '../output.js';
 import {showProgress} from '../progress.js';
-import {openTarget} from '../resolve.js';
+import {NAME_OPTION, openTarget} from '../resolve.js';
 import {Interrupted, interruption} from '../signals.js';
 import {parseDuration, showDuration} from '../units.js';
 
 interface HoldGiven extends Given {
   readonly for: number;
+  readonly name?: string;
 }
 
 type Json = Given['json'];
@@ -21,7 +22,7 @@ async function askForHold(config: GuardedConfig, bound: number, json: Json): Pro
   const start = performance.now();
   const remaining = () => bound - (performance.now() - start);
   using _ = showProgress({
-    what: `waiting for everybody to come to the hold point of ${config.name}`,
+    what: () => `waiting for everybody to come to the hold point of ${config.name}`,
     remaining,
     quiet: json,
   });
@@ -56,7 +57,7 @@ function anyAborted(...signals: readonly AbortSignal[]): Promise<unknown> {
 async function keep(config: GuardedConfig, stop: Hold, json: Json): Promise<string> {
   using interrupted = interruption();
   using _ = showProgress({
-    what: `${config.name} is on hold, Ctrl-C ends it`,
+    what: () => `${config.name} is on hold, Ctrl-C ends it`,
     remaining: () => stop.remaining(),
     quiet: json ?? !process.stderr.isTTY,
   });
@@ -92,6 +93,7 @@ export const holdCommand: CommandSpec<HoldGiven> = {
       fallback: DEFAULT_HOLD,
       shown: '90s',
     },
+    NAME_OPTION,
   ],
   examples: [
     ['locksmith hold aim_lock_config --for 90s', 'until Ctrl-C, 90 seconds at most'],
@@ -108,8 +110,8 @@ export const holdCommand: CommandSpec<HoldGiven> = {
     [64, 'usage'],
     [75, 'the hold ended before the program did'],
   ],
-  async run([target = '', ...command], {for: bound, json}) {
-    const config = await openTarget(target);
+  async run([target = '', ...command], {for: bound, name, json}) {
+    const config = await openTarget(target, name);
     await using stop = await askForHold(config, bound, json);
     acknowledge(config, stop, json);
     if (command.length > 0) return await keepFor(config, stop, command);

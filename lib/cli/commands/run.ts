@@ -128,7 +128,7 @@ export const runCommand: CommandSpec<RunGiven> = {
   ],
   async run([target = '', ...command], options) {
     try {
-      return await runLocked(await openTarget(target), command, options);
+      return await runLocked(await openTarget(target, options.name), command, options);
     } catch (error) {
       if (!isLockError(error) || !NOT_HAD.has(error.code)) throw error;
       tellFailure(error, options);

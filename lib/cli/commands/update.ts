@@ -72,7 +72,7 @@ export const updateCommand: CommandSpec<UpdateGiven> = {
   ],
   async run([target = ''], options) {
     const content = await readNextContent();
-    const config = await openTarget(target);
+    const config = await openTarget(target, options.name);
     const result = await update(config, content, options);
     if (options.json) printJson({name: config.name, file: config.file, ...result});
     else show(config, result);

@@ -69,7 +69,7 @@ test('a killed owner is DEAD, and recover is what comes next', async t => {
 
 test('any file of the system can be explained: free, or locked by flock or OFD locks', async t => {
   const made = bench(t);
-  const plain = await made.json<Record<string, unknown>>('explain', made.file);
+  const plain = await made.json('explain', made.file);
   t.deepEqual(Object.keys(plain), FIELDS);
   t.like(plain, {name: null, state: 'FREE', bit: null, epoch: null, owner: null, hot: false});
   for (const kind of ['flock', 'ofd', 'posix'] as const) {
