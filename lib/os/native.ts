@@ -190,4 +190,4 @@ export const native: Native = bindings({
   bindings: basename(addonFile),
   module_root: dirname(addonFile),
   try: [['module_root', 'bindings']],
-} as unknown as string) as Native;
+}) as Native;

@@ -52,7 +52,7 @@ function parseRecord(line: string): AuditRecord | string {
     return 'it is not JSON';
   }
   const {hash, ...rest} = record;
-  return hashOf(rest as Omit<AuditRecord, 'hash'>) === hash ? record : 'its hash does not fit its content';
+  return hashOf(rest) === hash ? record : 'its hash does not fit its content';
 }
 
 /** The end of the file up to its last newline: where that is, and the last line before it. */

@@ -42,10 +42,10 @@ test('a reader is told HOT, with the owner, while somebody owns the file', async
   const config = await openScratch(scratch(t));
   t.is((await config.read()).toString(), OLD);
   await using _own = await config.acquire({purpose: 'tuning'});
-  const error = (await t.throwsAsync(config.read(), {
+  const error = await t.throwsAsync<LockError>(config.read(), {
     code: 'ERR_HOT',
     message: 'aim_lock_config.conf: HOT',
-  })) as LockError;
+  });
   t.like(error.owner, {pid: process.pid, purpose: 'tuning'});
 });
 
@@ -133,9 +133,9 @@ test('two files that ask for one name are both named, and so is a file that asks
   await openScratch(place);
   const other = join(place.directory, 'aim_lock_config.conf');
   writeFileSync(other, '');
-  const error = (await t.throwsAsync(openConfigLock(other, place.roots), {
+  const error = await t.throwsAsync<LockError>(openConfigLock(other, place.roots), {
     code: 'ERR_NAME_TAKEN',
-  })) as LockError;
+  });
   t.true(error.message.includes(place.file) && error.message.includes(other));
   await t.throwsAsync(openConfigLock(place.file, {...place.roots, name: 'second'}), {
     code: 'ERR_FILE_TAKEN',
@@ -152,9 +152,9 @@ test('a configuration that is missing, a directory or a link is refused, and no 
     message: /missing\.conf/,
   });
   await t.throwsAsync(openConfigLock(join(directory, 'folder'), roots), {code: 'ERR_CONFIG_NOT_FILE'});
-  const error = (await t.throwsAsync(openConfigLock(join(directory, 'link.conf'), roots), {
+  const error = await t.throwsAsync<LockError>(openConfigLock(join(directory, 'link.conf'), roots), {
     code: 'ERR_CONFIG_SYMLINK',
-  })) as LockError;
+  });
   t.true(error.message.includes(file));
   t.false(existsSync(roots.run));
 });

@@ -63,7 +63,7 @@ test('a wait that is aborted rejects with the reason of its signal', async t => 
     any: true,
     instanceOf: DOMException,
   });
-  t.is(error?.name, 'TimeoutError');
+  t.is((error as DOMException).name, 'TimeoutError');
 });
 
 test('a file that was replaced while we waited is locked anew, under its path', async t => {

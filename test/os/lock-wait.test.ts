@@ -74,7 +74,7 @@ async function race(
   waiter: LockFile,
   observer: LockFile,
   abort: (wait: () => void) => void,
-): Promise<'granted' | 'aborted' | string> {
+): Promise<string> {
   held.try('exclusive');
   const ended = new Promise<number>(resolve => {
     const wait = native.waitLock(waiter.fd, LOCK_KIND.ofd, LOCK_TYPE.exclusive, 0, 0, resolve);

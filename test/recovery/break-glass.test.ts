@@ -112,10 +112,10 @@ test('a process that holds the guard but owns nothing yet is not robbed', async 
   const config = await openScratch(scratch(t));
   using guard = LockFile.open(config.paths.guard);
   guard.try('exclusive');
-  const error = (await t.throwsAsync(
+  const error = await t.throwsAsync<LockError>(
     config.breakGlass({owner: 'unknown', epoch: config.bit.epoch(), reason}),
     {code: 'ERR_TAKEOVER_REFUSED'},
-  )) as LockError;
+  );
   t.deepEqual(error.pids, [process.pid]);
 });
 
@@ -127,15 +127,15 @@ test('others who do not come to the hold point keep the owner in possession', as
   const deaf = await actor(t, place);
   await deaf.do('enter');
   const {epoch} = await config.examine();
-  const error = (await t.throwsAsync(
+  const error = await t.throwsAsync<LockError>(
     config.breakGlass({owner: owner.pid, epoch: epoch ?? 0, reason, hold: 300}),
     {code: 'ERR_HOLD_REFUSED'},
-  )) as LockError;
+  );
   t.deepEqual(error.pids, [deaf.pid]);
-  const refused = (await t.throwsAsync(config.hold({for: 300}), {code: 'ERR_HOLD_REFUSED'})) as LockError;
+  const refused = await t.throwsAsync<LockError>(config.hold({for: 300}), {code: 'ERR_HOLD_REFUSED'});
   t.deepEqual(
-    [...(refused.pids ?? [])].sort(),
-    [deaf.pid, owner.pid].sort(),
+    [...(refused.pids ?? [])].toSorted((a, b) => a - b),
+    [deaf.pid, owner.pid].toSorted((a, b) => a - b),
     'the owner has its share of the gate again',
   );
   t.is((await owner.do('finish-update')).error, undefined);
@@ -155,8 +155,8 @@ test('the audit has the evidence, the reason and the owner before it happens', a
     ['break-glass.intent', 'all-clear'],
   );
   t.is(records[0]?.['reason'], reason);
-  t.is((records[0]?.['owner'] as {pid: number}).pid, owner.pid);
-  t.true((records[0]?.['evidence'] as unknown[]).length > 0);
+  t.like(records[0]?.['owner'], {pid: owner.pid});
+  t.true(JSON.stringify(records[0]?.['evidence']).includes('looked'));
 });
 
 const asRoot = process.getuid?.() === 0 ? test : test.skip;

@@ -39,16 +39,16 @@ test('a hold waits for a cycle, and its grant is the acknowledgement', async t =
 test('cycles that overlap all the time do not keep a hold out', async t => {
   const place = scratch(t);
   const config = await openScratch(place);
-  let stop = false;
+  const stop = new AbortController();
   const cycles = Array.from({length: 3}, async () => {
-    while (!stop) {
+    while (!stop.signal.aborted) {
       using _cycle = await config.enter();
       await new Promise(resolve => setImmediate(resolve));
     }
   });
   const hold = await config.hold({for: 30_000});
   t.true(hold.inForce());
-  stop = true;
+  stop.abort();
   await hold.release();
   await Promise.all(cycles);
 });
@@ -58,7 +58,7 @@ test('a refusal names the pids that did not come to the hold point, and lets eve
   const config = await openScratch(place);
   const deaf = await actor(t, place);
   await deaf.do('enter');
-  const error = (await t.throwsAsync(config.hold({for: 300}), {code: 'ERR_HOLD_REFUSED'})) as LockError;
+  const error = await t.throwsAsync<LockError>(config.hold({for: 300}), {code: 'ERR_HOLD_REFUSED'});
   t.deepEqual(error.pids, [deaf.pid]);
   const cycle = await config.tryEnter();
   t.not(cycle, undefined);
@@ -70,7 +70,7 @@ test('an owner is inside: its release is what a hold waits for', async t => {
   const config = await openScratch(place);
   const owner = await actor(t, place);
   await owner.do('acquire');
-  const error = (await t.throwsAsync(config.hold({for: 300}), {code: 'ERR_HOLD_REFUSED'})) as LockError;
+  const error = await t.throwsAsync<LockError>(config.hold({for: 300}), {code: 'ERR_HOLD_REFUSED'});
   t.deepEqual(error.pids, [owner.pid]);
 });
 

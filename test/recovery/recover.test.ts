@@ -72,7 +72,7 @@ test('the bit is set from the first step to the last', async t => {
 
 test('a free lock has nothing to recover', async t => {
   const config = await openScratch(scratch(t));
-  const error = (await t.throwsAsync(config.recover(), {code: 'ERR_NOT_DEAD'})) as LockError;
+  const error = await t.throwsAsync<LockError>(config.recover(), {code: 'ERR_NOT_DEAD'});
   t.is((error.verdict as Verdict).state, 'FREE');
 });
 
@@ -87,7 +87,7 @@ for (const [state, prepare] of [
     await owner.do('begin-update', {content: NEW});
     prepare(owner);
     const record = readFileSync(config.paths.owner, 'utf8');
-    const error = (await t.throwsAsync(config.recover(), {code: 'ERR_NOT_DEAD'})) as LockError;
+    const error = await t.throwsAsync<LockError>(config.recover(), {code: 'ERR_NOT_DEAD'});
     t.is((error.verdict as Verdict).state, state);
     t.is(readFileSync(config.paths.owner, 'utf8'), record);
     t.deepEqual(await audit(place), []);
@@ -100,7 +100,7 @@ for (const [state, prepare] of [
 test('an UNKNOWN owner keeps its lock', async t => {
   const {place, config} = await orphan(t);
   writeFileSync(config.paths.owner, '');
-  const error = (await t.throwsAsync(config.recover(), {code: 'ERR_NOT_DEAD'})) as LockError;
+  const error = await t.throwsAsync<LockError>(config.recover(), {code: 'ERR_NOT_DEAD'});
   t.is((error.verdict as Verdict).state, 'UNKNOWN');
   t.is(config.bit.read(), 1);
   t.deepEqual(await audit(place), []);
@@ -149,7 +149,7 @@ test('a contender that remains until the deadline is named, and nothing is chang
   const writer = await actor(t, place);
   await writer.do('open-for-writing');
   const epoch = config.bit.epoch();
-  const error = (await t.throwsAsync(config.recover({hold: 500}), {code: 'ERR_CONTENDED'})) as LockError;
+  const error = await t.throwsAsync<LockError>(config.recover({hold: 500}), {code: 'ERR_CONTENDED'});
   t.deepEqual(error.pids, [writer.pid]);
   t.is(config.bit.epoch(), epoch);
   t.is((await config.examine()).state, 'DEAD');
@@ -172,7 +172,7 @@ test('a deaf orchestrator refuses the hold, and nothing is changed', async t => 
   const {place, config} = await orphan(t);
   const deaf = await actor(t, place);
   await deaf.do('enter');
-  const error = (await t.throwsAsync(config.recover({hold: 300}), {code: 'ERR_HOLD_REFUSED'})) as LockError;
+  const error = await t.throwsAsync<LockError>(config.recover({hold: 300}), {code: 'ERR_HOLD_REFUSED'});
   t.deepEqual(error.pids, [deaf.pid]);
   t.is((await config.examine()).state, 'DEAD');
 });
@@ -181,7 +181,7 @@ test('one recoverer at a time: the second is told who', async t => {
   const {config} = await orphan(t);
   using other = LockFile.open(config.paths.recovery);
   t.true(other.try('exclusive'));
-  const error = (await t.throwsAsync(config.recover(), {code: 'ERR_RECOVERY_BUSY'})) as LockError;
+  const error = await t.throwsAsync<LockError>(config.recover(), {code: 'ERR_RECOVERY_BUSY'});
   t.deepEqual(error.pids, [process.pid]);
 });
 
