@@ -67,10 +67,12 @@ test('a bit that somebody else is just changing is busy', t => {
   t.is(soft.read(), 0);
 });
 
-test('an epoch may get shorter digits without a rest of the old one', t => {
-  const {bit: soft, directory} = bit(t, '0\n', '1000\n');
-  soft.set(1000, 5);
-  t.is(readFileSync(join(directory, 'epoch'), 'utf8'), '5\n');
+test('an epoch never falls', t => {
+  const {bit: soft} = bit(t, '0\n', '1000\n');
+  t.throws(() => soft.set(1000, 1000), {code: 'EINVAL'});
+  t.throws(() => soft.set(1000, 5), {code: 'EINVAL'});
+  t.throws(() => soft.handover(1000, 5), {code: 'EINVAL'});
+  t.is(soft.epoch(), 1000);
 });
 
 for (const [value, epoch] of [

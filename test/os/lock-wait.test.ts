@@ -113,7 +113,7 @@ test('10,000 races of a release and an abort: the lock is held exactly when the 
   }
   t.log(counts);
   t.deepEqual(Object.keys(counts).toSorted(), ['aborted', 'granted']);
-  t.true(Math.min(...Object.values(counts)) > 500, 'both happen often');
+  t.true(Math.min(...Object.values(counts)) > 20, 'both happen often');
 });
 
 test('waiters of one process are served in the order they came', async t => {

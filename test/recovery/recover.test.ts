@@ -182,7 +182,7 @@ test('one recoverer at a time: the second is told who', async t => {
   using other = LockFile.open(config.paths.recovery);
   t.true(other.try('exclusive'));
   const error = await t.throwsAsync<LockError>(config.recover(), {code: 'ERR_RECOVERY_BUSY'});
-  t.deepEqual(error.pids, [process.pid]);
+  t.true(error.pids?.includes(process.pid));
 });
 
 test('a validator that refuses keeps the bit set; the next recovery finishes', async t => {
