@@ -17,5 +17,7 @@ test('what native.ts declares and what the addon offers is the same', t => {
   const declared = /export interface Native \{(.*?)\n\}/s.exec(text)?.[1] ?? '';
   const names = [...declared.matchAll(/^ {2}(\w+)\(/gm)].map(match => match[1]);
   t.true(names.length > 20);
-  t.deepEqual(Object.keys(native).toSorted(), names.toSorted());
+  // `bindings` adds the path of what it loaded.
+  const offered = Object.keys(native).filter(name => name !== 'path');
+  t.deepEqual(offered.toSorted(), names.toSorted());
 });
