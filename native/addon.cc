@@ -33,7 +33,7 @@ Value Nothing(const CallbackInfo& info) { return info.Env().Undefined(); }
 
 // --- descriptors ---
 
-Value Open(const CallbackInfo& info) {
+Value JsOpen(const CallbackInfo& info) {
   Arguments arguments(info);
   std::string path = arguments.Text("path");
   int flags = arguments.Int("flags");
@@ -43,7 +43,7 @@ Value Open(const CallbackInfo& info) {
   return Number(info, Environment::Of(info.Env())->Own(fd));
 }
 
-Value Close(const CallbackInfo& info) {
+Value JsClose(const CallbackInfo& info) {
   Arguments arguments(info);
   int fd = arguments.Int("fd");
   if (arguments.failed()) return Nothing(info);
@@ -210,7 +210,8 @@ Value JsFindDescriptors(const CallbackInfo& info) {
   Napi::Function callback = arguments.Callback("callback");
   std::unordered_set<uint64_t> inodes;
   for (uint32_t index = 0; index < list.Length() && !arguments.failed(); index++) {
-    Value item = list[index];
+    Value item = list.Get(index);
+    if (info.Env().IsExceptionPending()) return Nothing(info);  // a getter threw
     bool lossless = false;
     if (item.IsBigInt()) inodes.insert(item.As<Napi::BigInt>().Uint64Value(&lossless));
     if (!lossless) arguments.Fail("inodes", "an array of bigints of 64 bits");
@@ -415,8 +416,8 @@ struct Export {
 };
 
 constexpr Export kExports[] = {
-    {"open", Open},
-    {"close", Close},
+    {"open", JsOpen},
+    {"close", JsClose},
     {"setLock", JsSetLock},
     {"getLock", JsGetLock},
     {"waitLock", JsWaitLock},

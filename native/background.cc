@@ -8,9 +8,9 @@ namespace {
 
 // Enough for one blocking call and its signal frame; sanitizers need more for their bookkeeping.
 #if defined(__SANITIZE_ADDRESS__)
-constexpr size_t kStackSize = 1024 * 1024;
+constexpr size_t kStackSize = size_t{1024} * 1024;
 #else
-constexpr size_t kStackSize = 128 * 1024;
+constexpr size_t kStackSize = size_t{128} * 1024;
 #endif
 
 }  // namespace

@@ -52,10 +52,7 @@ int SetRecord(const LockRequest& request, int ofd_command, int posix_command) {
 int SetLock(const LockRequest& request) {
   if (request.kind == LockKind::kFlock)
     return OrErrno(flock(request.fd, FlockOperation(request.type) | LOCK_NB));
-  int result = SetRecord(request, F_OFD_SETLK, F_SETLK);
-  // POSIX lets a system say EACCES for a lock that is taken; Linux says EAGAIN. EACCES is kept for what it
-  // means.
-  return result;
+  return SetRecord(request, F_OFD_SETLK, F_SETLK);
 }
 
 int SetLockBlocking(const LockRequest& request) {

@@ -36,26 +36,23 @@ Fd ArmTimer(int64_t milliseconds) {
   return timer;
 }
 
-// The three descriptors may stand on each other's places: first all go above them.
-bool PlaceDescriptors(int gate, int channel, int timer) {
-  int high_gate = fcntl(gate, F_DUPFD, 3);
-  int high_channel = fcntl(channel, F_DUPFD, 3);
-  int high_timer = fcntl(timer, F_DUPFD, 3);
-  return high_gate >= 0 && high_channel >= 0 && high_timer >= 0 && dup2(high_gate, kGate) == kGate &&
-         dup2(high_channel, kChannel) == kChannel && dup2(high_timer, kTimer) == kTimer &&
-         syscall(SYS_close_range, 3, ~0U, 0) == 0;
+// A copy above the places that the child puts its descriptors in, so that they can't overwrite each other.
+Fd CopyAbove(int fd) { return Fd(OrErrno(fcntl(fd, F_DUPFD_CLOEXEC, kTimer + 1))); }
+
+int PlaceDescriptors(int gate, int channel, int timer) {
+  if (dup2(channel, kChannel) < 0 || dup2(gate, kGate) < 0 || dup2(timer, kTimer) < 0) return -errno;
+  return static_cast<int>(OrErrno(syscall(SYS_close_range, kTimer + 1, ~0U, 0)));
 }
 
 // The child of a process with threads: system calls only, no allocation, no lock of the C library. It gives
 // up every other descriptor at once, so that it keeps no lock alive but the gate's, and it leaves the
 // terminal's session, so that no Ctrl-C ends the bound of the hold.
 [[noreturn]] void RunTimer(int gate, int channel, int timer) {
-  if (!PlaceDescriptors(gate, channel, timer)) _exit(2);
+  int status = PlaceDescriptors(gate, channel, timer);
+  if (status == 0) status = OrErrno(chdir("/"));
   prctl(PR_SET_NAME, "locksmith-hold");
   setsid();
-  if (chdir("/") != 0) _exit(2);
-  char ready = 'R';
-  if (send(kChannel, &ready, 1, MSG_NOSIGNAL) != 1) _exit(2);
+  if (send(kChannel, &status, sizeof status, MSG_NOSIGNAL) != sizeof status || status < 0) _exit(2);
   pollfd events[] = {{.fd = kChannel, .events = POLLIN, .revents = 0},
                      {.fd = kTimer, .events = POLLIN, .revents = 0}};
   while (poll(events, 2, -1) < 0 && errno == EINTR) {
@@ -82,31 +79,35 @@ pid_t ForkQuietly(const Fd& gate, const Fd& channel, const Fd& timer) {
   return OrErrno(pid);
 }
 
-// The child is in place when it says so; its death before that is a failure.
+// The child is in place when it says 0; it says -errno, or just dies, when it can't do its work.
 int AwaitReady(const Fd& channel) {
-  char byte = 0;
+  int status = 0;
   ssize_t count;
   do {
-    count = recv(channel.get(), &byte, 1, 0);
+    count = recv(channel.get(), &status, sizeof status, 0);
   } while (count < 0 && errno == EINTR);
-  return count == 1 && byte == 'R' ? 0 : -ECHILD;
+  return count == sizeof status ? status : -ECHILD;
 }
 
 }  // namespace
 
 int StartHoldTimer(int gate, int64_t milliseconds, HoldTimer* timer) {
-  Fd deadline = ArmTimer(milliseconds);
-  if (!deadline.ok()) return deadline.get();
-  Fd shared(OrErrno(fcntl(gate, F_DUPFD_CLOEXEC, 3)));
-  if (!shared.ok()) return shared.get();
+  Fd armed = ArmTimer(milliseconds);
+  if (!armed.ok()) return armed.get();
   int pair[2];
   if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0) return -errno;
   Fd ours(pair[0]);
-  Fd theirs(pair[1]);
+  Fd far_end(pair[1]);
+  Fd shared = CopyAbove(gate);
+  Fd theirs = CopyAbove(far_end.get());
+  Fd deadline = CopyAbove(armed.get());
+  for (const Fd* fd : {&shared, &theirs, &deadline})
+    if (!fd->ok()) return fd->get();
   pid_t pid = ForkQuietly(shared, theirs, deadline);
   if (pid < 0) return pid;
   // Not reaped yet, so the pid is still this child's.
   Fd pidfd(PidfdOpen(pid));
+  far_end = Fd();
   theirs = Fd();
   int error = AwaitReady(ours);
   if (error < 0 || !pidfd.ok()) {

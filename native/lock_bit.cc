@@ -5,6 +5,9 @@
 //   - an old conf_locked and a new epoch file: its comparison fails, the epoch is not the one it expects;
 //   - new files both: the same.
 // It can't have a new conf_locked and an old epoch, as that would be opened later and is replaced earlier.
+// It can meet the moment between the two renames, with the old epoch and a conf_locked that is about to go:
+// then it learns from the epoch file that it was replaced, and the bit that it wrote lasts until the second
+// rename.
 #include "lock_bit.h"
 
 #include <fcntl.h>
@@ -66,10 +69,12 @@ struct SoftBit {
   bool Replaced() const;
 };
 
-bool SoftBit::Replaced() const {
+bool HasNoName(const Fd& fd) {
   struct stat status = {};
-  return fstat(bit.get(), &status) != 0 || status.st_nlink == 0;
+  return fstat(fd.get(), &status) != 0 || status.st_nlink == 0;
 }
+
+bool SoftBit::Replaced() const { return HasNoName(bit) || HasNoName(epoch); }
 
 int SoftBit::Open(const std::string& directory) {
   bit = Fd(OrErrno(open((directory + "/conf_locked").c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW)));
@@ -129,6 +134,7 @@ int WriteAttribute(const std::string& path, const std::string& text) {
 }
 
 int SoftBitSet(const std::string& directory, int64_t expected, int64_t next) {
+  if (next <= expected) return -EINVAL;
   SoftBit soft;
   int error = soft.Open(directory);
   if (error < 0) return error;
@@ -154,6 +160,7 @@ int SoftBitClear(const std::string& directory, int64_t epoch) {
 
 // Takes no lock on the bit: a frozen owner may have it. The guard keeps everybody else away.
 int SoftBitHandover(const std::string& directory, int64_t expected, int64_t next) {
+  if (next <= expected) return -EINVAL;
   int64_t current = 0;
   int error = ReadEpoch(directory + "/epoch", &current);
   if (error < 0) return error;

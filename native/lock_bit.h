@@ -14,7 +14,8 @@ int ReadEpoch(const std::string& path, int64_t* epoch);
 // Writes a whole attribute by one write(2), which is what sysfs acts upon.
 int WriteAttribute(const std::string& path, const std::string& text);
 
-// The directory of a soft bit holds `conf_locked` and `epoch`.
+// The directory of a soft bit holds `conf_locked` and `epoch`. Epochs only grow: -EINVAL when `next` is not
+// above `expected`.
 // Test-and-set: -EBUSY when it is set or just being changed, -ESTALE when its epoch is not `expected`.
 int SoftBitSet(const std::string& directory, int64_t expected, int64_t next);
 // Compare-and-clear: -ESTALE when the epoch is another, -EALREADY when it is clear.

@@ -9,12 +9,6 @@ namespace locksmith {
 
 namespace {
 
-// A blocking lock call can only be interrupted by a signal, and a signal that comes just before the call
-// would be lost if its handler merely returned. So the signal is blocked on the thread, unblocked only around
-// the call, and its handler jumps out of there: whether it came before, in or after the call, the wait ends
-// at once. What a jump can't tell is whether the lock had been granted; so it is given back in any case.
-int AbortSignal() { return SIGRTMIN + 7; }
-
 // Where the handler jumps to; null on every thread that is not in the region.
 #if defined(__GLIBC__)
 // Initial-exec: the handler must not allocate, as the first access to dynamic TLS might.
@@ -26,24 +20,33 @@ void LeaveRegion(int /*signal*/) {
   if (region != nullptr) siglongjmp(*region, 1);
 }
 
+// A blocking lock call can only be interrupted by a signal, and a signal that comes just before the call
+// would be lost if its handler merely returned. So the signal is blocked on the thread, unblocked only around
+// the call, and its handler jumps out of there: whether it came before, in or after the call, the wait ends
+// at once. What a jump can't tell is whether the lock had been granted; so it is given back in any case.
+//
 // The disposition of a signal belongs to the process, so this is the one thing that is not kept for each
-// environment. Setting it again is harmless.
-int InstallHandler() {
-  struct sigaction current = {};
-  if (sigaction(AbortSignal(), nullptr, &current) != 0) return -errno;
-  if (current.sa_handler == LeaveRegion) return 0;
-  if (current.sa_handler != SIG_DFL && current.sa_handler != SIG_IGN) return -EBUSY;
-  struct sigaction action = {};
-  action.sa_handler = LeaveRegion;
-  sigemptyset(&action.sa_mask);
-  return OrErrno(sigaction(AbortSignal(), &action, nullptr));
+// environment: the first wait sets it, later ones find it. Signals that somebody else uses are passed over,
+// and another copy of this addon in the process is somebody else. The signal, or -EBUSY when none is left.
+int ClaimSignal() {
+  for (int signal = SIGRTMIN + 7; signal <= SIGRTMAX; signal++) {
+    struct sigaction current = {};
+    if (sigaction(signal, nullptr, &current) != 0) return -errno;
+    if (current.sa_handler == LeaveRegion) return signal;
+    if (current.sa_handler != SIG_DFL) continue;
+    struct sigaction action = {};
+    action.sa_handler = LeaveRegion;
+    sigemptyset(&action.sa_mask);
+    return sigaction(signal, &action, nullptr) == 0 ? signal : -errno;
+  }
+  return -EBUSY;
 }
 
 // 0, -errno, or -ECANCELED after an abort. Has no object that a jump could fail to destroy.
-int WaitInRegion(const LockRequest& request) {
+int WaitInRegion(const LockRequest& request, int signal) {
   sigset_t abort_set;
   sigemptyset(&abort_set);
-  sigaddset(&abort_set, AbortSignal());
+  sigaddset(&abort_set, signal);
   sigjmp_buf here;
   volatile int result = -ECANCELED;
   // The saved mask has the signal blocked: it is blocked again after a jump.
@@ -74,16 +77,16 @@ LockWait::~LockWait() {
 }
 
 int LockWait::Start(std::function<void()> done) {
-  int error = InstallHandler();
-  if (error < 0) return error;
+  signal_ = ClaimSignal();
+  if (signal_ < 0) return signal_;
   finished_ = false;
-  error = thread_.Start([this] { Wait(); }, std::move(done));
+  int error = thread_.Start([this] { Wait(); }, std::move(done));
   if (error < 0) finished_ = true;
   return error;
 }
 
 void LockWait::Wait() {
-  int result = WaitInRegion(request_);
+  int result = WaitInRegion(request_, signal_);
   if (result == -ECANCELED) GiveBack(request_);
   std::lock_guard<std::mutex> lock(mutex_);
   result_ = result;
@@ -94,7 +97,7 @@ void LockWait::Abort() {
   std::lock_guard<std::mutex> lock(mutex_);
   if (finished_ || aborted_) return;
   aborted_ = true;
-  thread_.Signal(AbortSignal());
+  thread_.Signal(signal_);
 }
 
 }  // namespace locksmith

@@ -33,6 +33,7 @@ class LockWait {
   std::mutex mutex_;      // guards finished_ and aborted_
   bool finished_ = true;  // until started
   bool aborted_ = false;
+  int signal_ = 0;  // ends the wait
   int result_ = 0;
   BackgroundThread thread_;
 };

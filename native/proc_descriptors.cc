@@ -46,52 +46,61 @@ void ParseField(std::string_view line, std::string_view key, T* value, int base)
   std::from_chars(line.data(), line.data() + line.size(), *value, base);
 }
 
-void ParseLine(std::string_view line, DescriptorRow* row) {
+bool ParseLine(std::string_view line, DescriptorRow* row) {
   constexpr std::string_view kLock = "lock:";
   ParseField(line, "ino:", &row->inode, 10);
   ParseField(line, "mnt_id:", &row->mount_id, 10);
   ParseField(line, "flags:", &row->flags, 8);
+  if (line.substr(0, kLock.size()) != kLock) return true;
   LockRow lock;
-  if (line.substr(0, kLock.size()) == kLock && ParseLockRow(line.substr(kLock.size()), &lock))
-    row->locks.push_back(lock);
+  if (!ParseLockRow(line.substr(kLock.size()), &lock)) return false;
+  row->locks.push_back(std::move(lock));
+  return true;
 }
 
-void ParseInfo(std::string_view text, DescriptorRow* row) {
+// False when a lock is told in a way that is not understood.
+bool ParseInfo(std::string_view text, DescriptorRow* row) {
   while (!text.empty()) {
     size_t newline = std::min(text.find('\n'), text.size() - 1);
-    ParseLine(text.substr(0, newline), row);
+    if (!ParseLine(text.substr(0, newline), row)) return false;
     text.remove_prefix(newline + 1);
   }
+  return true;
 }
 
 bool IsDenied(int error) { return error == -EACCES || error == -EPERM; }
 
-// -EACCES or -EPERM when this process may not be looked at; everything else that fails means that it is gone.
+// -EACCES or -EPERM when this process may not be looked at, -EBADMSG when a lock was not understood;
+// everything else that fails means that it is gone.
 int ScanProcess(const std::string& path, int pid, const std::unordered_set<uint64_t>& inodes,
                 DescriptorScan* scan) {
   std::string text;
-  int denied = 0;
+  int problem = 0;
   int error = ForEachNumber(path, [&](int fd) {
     int failed = ReadProcFile((path + "/" + std::to_string(fd)).c_str(), &text);
-    if (IsDenied(failed)) denied = failed;
+    if (IsDenied(failed)) problem = failed;
     if (failed < 0) return;
     DescriptorRow row;
     row.pid = pid;
     row.fd = fd;
-    ParseInfo(text, &row);
+    if (!ParseInfo(text, &row)) problem = -EBADMSG;
     if (inodes.contains(row.inode)) scan->rows.push_back(std::move(row));
   });
-  return IsDenied(error) ? error : denied;
+  return IsDenied(error) ? error : problem;
 }
 
 }  // namespace
 
 int FindDescriptors(const std::string& proc_root, const std::unordered_set<uint64_t>& inodes,
                     DescriptorScan* scan) {
-  return ForEachNumber(proc_root, [&](int pid) {
+  int problem = 0;
+  int error = ForEachNumber(proc_root, [&](int pid) {
     std::string path = proc_root + "/" + std::to_string(pid) + "/fdinfo";
-    if (ScanProcess(path, pid, inodes, scan) < 0) scan->unreadable.push_back(pid);
+    int result = ScanProcess(path, pid, inodes, scan);
+    if (IsDenied(result)) scan->unreadable.push_back(pid);
+    if (result == -EBADMSG) problem = result;
   });
+  return error < 0 ? error : problem;
 }
 
 }  // namespace locksmith

@@ -25,7 +25,8 @@ struct DescriptorScan {
 };
 
 // Looks through all processes below `proc_root` for descriptors of these inodes. Reads fdinfo only: a stat()
-// through /proc/PID/fd would hang on a file of a dead mount. What ends while we look is left out.
+// through /proc/PID/fd would hang on a file of a dead mount. What ends while we look is left out. 0, or
+// -errno: -EBADMSG for a lock that is not understood.
 int FindDescriptors(const std::string& proc_root, const std::unordered_set<uint64_t>& inodes,
                     DescriptorScan* scan);
 

@@ -52,7 +52,7 @@ bool ParseId(std::string_view word, int64_t* id) {
 
 // `fe:00:2146335`: device numbers in hex, inode in decimal. `<none>:0` for a lock without a file.
 bool ParseFile(std::string_view word, LockRow* row) {
-  if (word.substr(0, 7) == "<none>:") return true;
+  if (word == "<none>:0") return true;
   size_t first = word.find(':');
   size_t second = word.find(':', first == std::string_view::npos ? first : first + 1);
   if (second == std::string_view::npos) return false;
@@ -63,7 +63,7 @@ bool ParseFile(std::string_view word, LockRow* row) {
 
 bool ParseEnd(std::string_view word, LockRow* row) {
   row->to_end = word == "EOF";
-  return row->to_end || ParseNumber(word, &row->end);
+  return row->to_end || (ParseNumber(word, &row->end) && row->end >= row->start);
 }
 
 }  // namespace
@@ -77,7 +77,8 @@ bool ParseLockRow(std::string_view line, LockRow* row) {
   row->mode = scanner.Word();
   row->access = scanner.Word();
   return !row->access.empty() && ParseNumber(scanner.Word(), &row->pid) && ParseFile(scanner.Word(), row) &&
-         ParseNumber(scanner.Word(), &row->start) && ParseEnd(scanner.Word(), row) && scanner.AtEnd();
+         ParseNumber(scanner.Word(), &row->start) && row->start >= 0 && ParseEnd(scanner.Word(), row) &&
+         scanner.AtEnd();
 }
 
 int ParseLockTable(std::string_view text, std::vector<LockRow>* rows) {
@@ -85,7 +86,6 @@ int ParseLockTable(std::string_view text, std::vector<LockRow>* rows) {
     size_t newline = text.find('\n');
     std::string_view line = text.substr(0, newline);
     text.remove_prefix(newline == std::string_view::npos ? text.size() : newline + 1);
-    if (line.empty()) continue;
     LockRow row;
     if (!ParseLockRow(line, &row)) return -EBADMSG;
     rows->push_back(std::move(row));
@@ -97,7 +97,7 @@ int ReadProcFile(const char* path, std::string* text) {
   Fd fd(OrErrno(open(path, O_RDONLY | O_CLOEXEC)));
   if (!fd.ok()) return fd.get();
   size_t filled = 0;
-  text->resize(64 * 1024);
+  text->resize(4096);
   for (;;) {
     ssize_t count = read(fd.get(), text->data() + filled, text->size() - filled);
     if (count < 0 && errno == EINTR) continue;
