@@ -13,9 +13,9 @@ import type {System} from '../os/system.js';
 import {appendAudit} from './audit.js';
 import {drainContenders} from './contenders.js';
 import {DEFAULT_HOLD, hold} from './hold.js';
-import {lockRecovery, type RecoverOptions, stepper} from './recover.js';
+import {judge, lockRecovery, type RecoverOptions, stepper} from './recover.js';
 import {type Certificate, takeBack} from './take-back.js';
-import {examine, summarize, type Verdict} from './verdict.js';
+import {summarize, type Verdict} from './verdict.js';
 
 export interface BreakGlassOptions extends RecoverOptions {
   /** The owner as `examine` named it: its pid or identity; `unknown` when no owner could be read. */
@@ -99,19 +99,42 @@ function copyDescriptor(pid: number, fd: number, path: string): LockFile {
   }
 }
 
-/** Copies of every description that has a lock on a file, from whichever processes show them. */
+/** Copies of every description that has a lock on a file, from whichever processes show them. All or none. */
 async function copyLocked(config: ConfigLock, path: string, only?: ReadonlySet<number>): Promise<LockFile[]> {
-  const id = fileId(config.system, path);
-  const {openers} = await findOpeners(config.system, id);
+  const {openers} = await findOpeners(config.system, fileId(config.system, path));
   const copies: LockFile[] = [];
-  for (const {pid, fd, locks} of openers) {
-    if (locks.length === 0 || (only && !only.has(pid))) continue;
-    const copy = copyDescriptor(pid, fd, path);
-    // The descriptor may have been closed and its number used again since the look: then it is not ours to keep.
-    if (copy.key === LockFile.keyOf(path)) copies.push(copy);
-    else copy.close();
+  try {
+    for (const {pid, fd, locks} of openers) {
+      if (locks.length > 0 && (!only || only.has(pid))) copies.push(copyDescriptor(pid, fd, path));
+    }
+  } catch (error) {
+    closeAll(copies);
+    throw error;
   }
-  return copies;
+  // A descriptor may have been closed and its number used again since the look: then it is not ours to keep.
+  const wanted = LockFile.keyOf(path);
+  closeAll(copies.filter(copy => copy.key !== wanted));
+  return copies.filter(copy => copy.key === wanted);
+}
+
+function closeAll(files: readonly LockFile[]): void {
+  for (const file of files) file.close();
+}
+
+/** Shares the guard with whoever holds it. A copy that was not good for it is closed: kept, it would keep the lock. */
+async function shareGuard(config: ConfigLock, pids: readonly number[]): Promise<Taken> {
+  const [guard, ...more] = await copyLocked(config, config.paths.guard);
+  closeAll(more);
+  if (!guard) throw takeoverRefused(config, pids, 'its descriptor is nowhere to be found');
+  try {
+    // The same description: asking for the lock again is granted to whoever shares it, and to nobody else.
+    if (!guard.try('exclusive'))
+      throw takeoverRefused(config, pids, 'it passed to somebody else meanwhile; look again');
+    return {guard, gates: await copyLocked(config, config.paths.gate, new Set(pids)), shared: true};
+  } catch (error) {
+    guard.close();
+    throw error;
+  }
 }
 
 /** Takes the guard: from the free, or by sharing the description of whoever holds it. */
@@ -121,21 +144,11 @@ async function takeOver(config: ConfigLock, verdict: Verdict): Promise<Taken> {
   own.close();
   const pids = [...new Set(verdict.holders.map(({pid}) => pid))];
   try {
-    const [guard, ...more] = await copyLocked(config, config.paths.guard);
-    for (const copy of more) copy.close();
-    if (!guard) throw takeoverRefused(config, pids, 'its descriptor is nowhere to be found');
-    // The same description: asking for the lock again is granted to whoever shares it, and to nobody else.
-    if (!guard.try('exclusive'))
-      throw takeoverRefused(config, pids, 'it passed to somebody else meanwhile; look again');
-    return {guard, gates: await copyLocked(config, config.paths.gate, new Set(pids)), shared: true};
+    return await shareGuard(config, pids);
   } catch (error) {
-    if (error instanceof SystemError)
-      throw takeoverRefused(
-        config,
-        pids,
-        `its descriptor could not be taken over (${error.message}); ending that process frees the guard`,
-      );
-    throw error;
+    if (!(error instanceof SystemError)) throw error;
+    const why = `its descriptor could not be taken over (${error.message}); ending that process frees the guard`;
+    throw takeoverRefused(config, pids, why);
   }
 }
 
@@ -182,13 +195,7 @@ export async function breakGlass(config: ConfigLock, options: BreakGlassOptions)
   const step = stepper(onStep);
   using _recovery = await lockRecovery(config);
   step('recovery-lock');
-  const verdict = await examine(config);
-  step('verdict', {
-    state: verdict.state,
-    summary: summarize(verdict),
-    owner: verdict.owner,
-    epoch: verdict.epoch,
-  });
+  const verdict = await judge(config, step);
   checkPrivilege(config, verdict);
   checkBreakable(config, verdict);
   checkNamed(config, verdict, options);
@@ -207,8 +214,7 @@ export async function breakGlass(config: ConfigLock, options: BreakGlassOptions)
     step('takeover', {shared: taken.shared, from: verdict.holders.map(({pid}) => pid)});
     return await forceThrough(config, verdict, taken, {bound, validate, reason, signal, step});
   } finally {
-    for (const gate of taken.gates) gate.close();
-    taken.guard.close();
+    closeAll([...taken.gates, taken.guard]);
   }
 }
 

@@ -52,6 +52,14 @@ export async function lockRecovery(config: ConfigLock): Promise<LockFile> {
   );
 }
 
+/** The verdict that a recovery begins with, as a step. */
+export async function judge(config: ConfigLock, step: ReturnType<typeof stepper>): Promise<Verdict> {
+  const verdict = await examine(config);
+  const {state, owner, epoch} = verdict;
+  step('verdict', {state, summary: summarize(verdict), owner, epoch});
+  return verdict;
+}
+
 /** Waits until the recovery that is under way has ended, one way or another. */
 export async function waitForRecovery(config: ConfigLock, signal: AbortSignal | undefined): Promise<void> {
   using file = LockFile.open(config.paths.recovery);
@@ -95,13 +103,7 @@ export async function recover(config: ConfigLock, options: RecoverOptions = {}):
   const step = stepper(onStep);
   using _recovery = await lockRecovery(config);
   step('recovery-lock');
-  const verdict = await examine(config);
-  step('verdict', {
-    state: verdict.state,
-    summary: summarize(verdict),
-    owner: verdict.owner,
-    epoch: verdict.epoch,
-  });
+  const verdict = await judge(config, step);
   if (verdict.state !== 'DEAD') throw notDead(config, verdict);
   await appendAudit(
     config.system,
