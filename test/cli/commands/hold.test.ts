@@ -4,7 +4,10 @@ import {bench, guardedBench, occupy} from '../../helpers/cli.js';
 test('a hold is acknowledged, keeps everybody out, and ends at Ctrl-C', async t => {
   const made = await guardedBench(t);
   const hold = made.start('hold', made.name, '--for', '60s');
-  t.regex(await hold.line(), /^HOLD aim_lock_config: acknowledged after .* ends by itself in (60|5\d(\.\d)?) s$/);
+  t.regex(
+    await hold.line(),
+    /^HOLD aim_lock_config: acknowledged after .* ends by itself in (60|5\d(\.\d)?) s$/,
+  );
   for (const options of [['-n'], ['-s', '-n'], ['-w', '0.1']]) {
     const {code, stderr} = await made.run(['run', made.name, ...options, '--', 'true']);
     t.is(code, 1, options.join(' '));
