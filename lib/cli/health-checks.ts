@@ -85,7 +85,9 @@ async function checkSight({system}: Surroundings): Promise<Finding> {
   if (unreadable.length === 0) return ok('the descriptors of all processes can be read');
   return warn(
     `${unreadable.length} processes can not be looked into by uid ${system.uid}`,
-    'run as root for complete verdicts',
+    system.uid === 0
+      ? 'they are protected even from root, as in a container; what they hold stays UNKNOWN'
+      : 'run as root for complete verdicts',
   );
 }
 
