@@ -1,102 +1,210 @@
-/** Do lock bits change by comparison only, and do replaced files fence old descriptors? */
-import {mkdirSync, openSync, readFileSync, writeFileSync, writeSync} from 'node:fs';
+import {execFileSync} from 'node:child_process';
+import {mkdirSync, readdirSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync} from 'node:fs';
 import {join} from 'node:path';
 import test, {type ExecutionContext} from 'ava';
-import {type LockBit, openLockBit} from '../../lib/os/lock-bit.js';
-import {LockFile} from '../../lib/os/lock-file.js';
 import {native} from '../../lib/os/native.js';
-import {errnoOf} from '../../lib/os/system-error.js';
-import {scratch} from '../helpers/scratch.js';
+import {ERRNO, exclusive, ofd, open, Remote, scratch} from '../helpers/native.js';
+import {attach, canTrace, type Outcome} from '../helpers/stepper.js';
 
-function bit(t: ExecutionContext, value = '0\n', epoch = '7\n'): {bit: LockBit; directory: string} {
-  const directory = join(scratch(t).directory, 'bit');
-  mkdirSync(directory);
-  writeFileSync(join(directory, 'conf_locked'), value);
-  writeFileSync(join(directory, 'epoch'), epoch);
-  return {bit: openLockBit(directory), directory};
+const untraceable = await canTrace();
+// In CI a test that can't run fails.
+const traced = untraceable !== undefined && process.env['CI'] === undefined ? test.serial.skip : test.serial;
+const because = untraceable === undefined ? '' : ` (can't run: ${untraceable})`;
+
+/** A soft bit in a directory of its own. */
+function softBit(t: ExecutionContext, bit: 0 | 1, epoch: number, directory = scratch(t)) {
+  writeFileSync(join(directory, 'conf_locked'), `${bit}\n`);
+  writeFileSync(join(directory, 'epoch'), `${epoch}\n`);
+  return directory;
 }
 
-test('test-and-set sets a clear bit of the expected epoch', t => {
-  const {bit: soft, directory} = bit(t);
-  t.is(soft.kind, 'soft');
-  t.is(soft.set(7, 8), 8);
-  t.is(soft.read(), 1);
-  t.is(soft.epoch(), 8);
-  t.is(readFileSync(join(directory, 'conf_locked'), 'utf8'), '1\n');
+const state = (directory: string) => ({
+  bit: native.readBit(join(directory, 'conf_locked')),
+  epoch: native.readEpoch(join(directory, 'epoch')),
 });
 
-test('test-and-set refuses a set bit and another epoch', t => {
-  const {bit: soft} = bit(t);
-  t.throws(() => soft.set(6, 8), {code: 'ESTALE'});
-  soft.set(7, 8);
-  t.throws(() => soft.set(8, 9), {code: 'EBUSY'});
-  t.is(soft.epoch(), 8);
+test('a bit is set, refused to the next, and cleared under its epoch', t => {
+  const bit = softBit(t, 0, 5);
+  t.is(native.softBitSet(bit, 4, 6), -ERRNO.ESTALE);
+  t.is(native.softBitSet(bit, 5, 6), 0);
+  t.deepEqual(state(bit), {bit: 1, epoch: 6});
+  t.is(native.softBitSet(bit, 6, 7), -ERRNO.EBUSY);
+  t.is(native.softBitClear(bit, 5), -ERRNO.ESTALE);
+  t.is(native.softBitClear(bit, 6), 0);
+  t.is(native.softBitClear(bit, 6), -ERRNO.EALREADY);
+  t.deepEqual(state(bit), {bit: 0, epoch: 6});
 });
 
-test('compare-and-clear clears its own epoch only', t => {
-  const {bit: soft} = bit(t, '1\n');
-  t.throws(() => soft.clear(6), {code: 'ESTALE'});
-  t.is(soft.read(), 1);
-  soft.clear(7);
-  t.is(soft.read(), 0);
-  t.throws(() => soft.clear(7), {code: 'EALREADY'});
+test('epochs up to 2^53-1 are kept exactly; one that does not grow is refused', t => {
+  const bit = softBit(t, 0, 9);
+  t.is(native.softBitSet(bit, 9, 9), -ERRNO.EINVAL);
+  t.is(native.softBitHandover(bit, 9, 8), -ERRNO.EINVAL);
+  t.is(native.softBitSet(bit, 9, Number.MAX_SAFE_INTEGER), 0);
+  t.deepEqual(state(bit), {bit: 1, epoch: Number.MAX_SAFE_INTEGER});
 });
 
-test('a handover raises the epoch while the bit stays set, for its own epoch only', t => {
-  const {bit: soft} = bit(t, '1\n');
-  t.throws(() => soft.handover(6, 9), {code: 'ESTALE'});
-  t.is(soft.handover(7, 9), 9);
-  t.is(soft.read(), 1);
-  t.is(soft.epoch(), 9);
+test('a handover raises the epoch, keeps the bit and leaves nothing else behind', t => {
+  const bit = softBit(t, 1, 5);
+  writeFileSync(join(bit, '.epoch.new'), 'left over');
+  t.is(native.softBitHandover(bit, 4, 6), -ERRNO.ESTALE);
+  t.is(native.softBitHandover(bit, 5, 6), 0);
+  t.deepEqual(state(bit), {bit: 1, epoch: 6});
+  t.is(native.softBitClear(bit, 5), -ERRNO.ESTALE);
+  t.deepEqual(readdirSync(bit).toSorted(), ['conf_locked', 'epoch']);
 });
 
-test('a handover fences descriptors that were opened before', t => {
-  const {bit: soft, directory} = bit(t, '1\n');
-  const old = ['conf_locked', 'epoch'].map(file => openSync(join(directory, file), 'r+'));
-  soft.handover(7, 9);
-  for (const fd of old) writeSync(fd, '0\n', 0);
-  t.is(soft.read(), 1);
-  t.is(soft.epoch(), 9);
+test('a bit that somebody is just changing is busy, but can be handed over', t => {
+  const bit = softBit(t, 1, 5);
+  const changing = open(t, join(bit, 'conf_locked'));
+  t.is(native.setLock(changing, ofd, exclusive, 0, 0), 0);
+  t.is(native.softBitClear(bit, 5), -ERRNO.EBUSY);
+  t.is(native.softBitHandover(bit, 5, 6), 0);
+  t.is(native.softBitClear(bit, 6), 0, 'the old descriptor locks a file that is gone');
 });
 
-test('a bit that somebody else is just changing is busy', t => {
-  const {bit: soft} = bit(t);
-  using other = LockFile.open(soft.path);
-  other.try('exclusive');
-  t.throws(() => soft.set(7, 8), {code: 'EBUSY'});
-  t.is(soft.read(), 0);
+test('files that are missing, torn or links are refused', t => {
+  const bit = softBit(t, 0, 5);
+  const path = join(bit, 'conf_locked');
+  for (const text of ['', '2\n', '1', '0 \n', '1\n1\n']) {
+    writeFileSync(path, text);
+    t.is(native.readBit(path), text === '1' ? 1 : -ERRNO.EBADMSG, JSON.stringify(text));
+  }
+  for (const text of ['', '5', '5\n\n', '-5\n', ' 5\n', `${2 ** 53}\n`, 'x\n']) {
+    writeFileSync(join(bit, 'epoch'), text);
+    t.is(native.readEpoch(join(bit, 'epoch')), -ERRNO.EBADMSG, JSON.stringify(text));
+    t.is(native.softBitHandover(bit, 5, 6), -ERRNO.EBADMSG, JSON.stringify(text));
+  }
+  softBit(t, 0, 5, bit);
+  renameSync(path, `${path}.real`);
+  symlinkSync(`${path}.real`, path);
+  t.is(native.readBit(path), -ERRNO.ELOOP);
+  t.is(native.softBitSet(bit, 5, 6), -ERRNO.ELOOP);
+  rmSync(path);
+  t.is(native.softBitSet(bit, 5, 6), -ERRNO.ENOENT);
 });
 
-test('an epoch never falls', t => {
-  const {bit: soft} = bit(t, '0\n', '1000\n');
-  t.throws(() => soft.set(1000, 1000), {code: 'EINVAL'});
-  t.throws(() => soft.set(1000, 5), {code: 'EINVAL'});
-  t.throws(() => soft.handover(1000, 5), {code: 'EINVAL'});
-  t.is(soft.epoch(), 1000);
+test('an attribute is written whole', t => {
+  const path = join(scratch(t), 'attribute');
+  t.is(native.writeAttribute(path, '1\n'), -ERRNO.ENOENT);
+  writeFileSync(path, '');
+  t.is(native.writeAttribute(path, '1\n'), 0);
+  t.is(readFileSync(path, 'utf8'), '1\n');
 });
 
-for (const [value, epoch] of [
-  ['', '7\n'],
-  ['2\n', '7\n'],
-  ['10\n', '7\n'],
-  ['0\n\n', '7\n'],
-  ['0\n', ''],
-  ['0\n', '7'],
-  ['0\n', '-7\n'],
-  ['0\n', '7\n8\n'],
-  ['0\n', '99999999999999999999\n'],
-]) {
-  test(`a bit ${JSON.stringify(value)} with epoch ${JSON.stringify(epoch)} is refused, and left as it is`, t => {
-    const {bit: soft, directory} = bit(t, value, epoch);
-    t.throws(() => soft.set(7, 8), {code: 'EBADMSG'});
-    t.is(readFileSync(join(directory, 'conf_locked'), 'utf8'), value ?? '');
-    t.is(readFileSync(join(directory, 'epoch'), 'utf8'), epoch ?? '');
+test('on a full file system a handover changes nothing', t => {
+  const directory = scratch(t);
+  try {
+    // Two pages: one for each file.
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=8k', 'none', directory], {stdio: 'pipe'});
+  } catch (error) {
+    t.log(`can't run: no tmpfs can be mounted here (${String(error).split('\n').at(-1)})`);
+    t.is(process.env['CI'], undefined);
+    return;
+  }
+  t.teardown(() => execFileSync('umount', [directory]));
+  const bit = softBit(t, 1, 5, directory);
+  t.is(native.softBitHandover(bit, 5, 6), -ERRNO.ENOSPC);
+  t.deepEqual(state(bit), {bit: 1, epoch: 5});
+  t.deepEqual(readdirSync(bit).toSorted(), ['conf_locked', 'epoch']);
+});
+
+/** Has `call` run in another process, and that stopped or killed before its N-th system call, for each N. */
+async function atEachCall(
+  t: ExecutionContext,
+  action: 'stop' | 'kill',
+  begin: {bit: 0 | 1; epoch: number},
+  call: readonly ['softBitSet' | 'softBitClear' | 'softBitHandover', ...number[]],
+  meanwhile: (directory: string) => void,
+  after: (directory: string, result: number | undefined) => void,
+): Promise<void> {
+  const [name, ...numbers] = call;
+  const seen = new Map<string, number>();
+  const base = scratch(t);
+  let outcome: Outcome;
+  let n = 0;
+  let remote = await Remote.start(t);
+  do {
+    const directory = join(base, String(++n));
+    mkdirSync(directory);
+    softBit(t, begin.bit, begin.epoch, directory);
+    const stepper = await attach(remote.pid, n, action);
+    const answer = remote.call(name, directory, ...numbers);
+    outcome = await stepper.outcome;
+    if ('call' in outcome) seen.set(outcome.call, (seen.get(outcome.call) ?? 0) + 1);
+    if (outcome.kind === 'killed') {
+      meanwhile(directory);
+      after(directory, undefined);
+      remote = await Remote.start(t);
+    } else {
+      if (outcome.kind === 'stopped') {
+        meanwhile(directory);
+        process.kill(remote.pid, 'SIGCONT');
+      }
+      const result = await answer;
+      if (outcome.kind === 'stopped') after(directory, result);
+    }
+  } while (outcome.kind !== 'end' && n < 200);
+  t.log(`${n - 1} places: ${[...seen].map(([what, count]) => `${what} ${count}`).join(', ')}`);
+  t.is(outcome.kind, 'end');
+  t.true(n > 5);
+}
+
+traced(`a process stopped anywhere in a clear cannot undo a handover${because}`, async t => {
+  let handed = 0;
+  const handover = (directory: string) => (handed = native.softBitHandover(directory, 5, 9));
+  await atEachCall(t, 'stop', {bit: 1, epoch: 5}, ['softBitClear', 5], handover, directory => {
+    t.is(handed, 0);
+    t.deepEqual(state(directory), {bit: 1, epoch: 9});
   });
-}
+});
 
-test('an attribute is written whole; what the kernel refuses has its errno', t => {
-  const {directory} = bit(t);
-  t.is(native.writeAttribute(join(directory, 'conf_locked'), '1\n'), 0);
-  t.is(native.writeAttribute('/dev/full', '1\n'), -errnoOf('ENOSPC'));
-  t.is(native.writeAttribute(join(directory, 'missing'), '1\n'), -errnoOf('ENOENT'));
+traced(`a process stopped anywhere in a set cannot undo a handover${because}`, async t => {
+  // The epoch may have been written already.
+  const handover = (directory: string) => {
+    t.is(native.softBitHandover(directory, state(directory).epoch, 9), 0);
+  };
+  await atEachCall(t, 'stop', {bit: 0, epoch: 5}, ['softBitSet', 5, 6], handover, directory => {
+    t.deepEqual(state(directory), {bit: 1, epoch: 9});
+  });
+});
+
+traced(`a clear that reports success after a handover had happened before it${because}`, async t => {
+  let before = 1;
+  const handover = (directory: string) => {
+    before = state(directory).bit;
+    t.is(native.softBitHandover(directory, 5, 9), 0);
+  };
+  await atEachCall(t, 'stop', {bit: 1, epoch: 5}, ['softBitClear', 5], handover, (_directory, result) => {
+    // Only who had cleared the bit before may believe so.
+    if (before === 1) t.is(result, -ERRNO.ESTALE);
+  });
+});
+
+traced(`a clear in the middle of a handover does not outlast it${because}`, async t => {
+  const clear = (directory: string) => native.softBitClear(directory, 5);
+  await atEachCall(t, 'stop', {bit: 1, epoch: 5}, ['softBitHandover', 5, 9], clear, (directory, result) => {
+    t.is(result, 0);
+    t.deepEqual(state(directory), {bit: 1, epoch: 9});
+  });
+});
+
+traced(`a handover killed anywhere leaves the bit set, and runs again${because}`, async t => {
+  const again = (directory: string) => {
+    const {bit, epoch} = state(directory);
+    t.is(bit, 1);
+    t.true(epoch === 5 || epoch === 9);
+    t.is(native.softBitHandover(directory, epoch, 12), 0);
+  };
+  await atEachCall(t, 'kill', {bit: 1, epoch: 5}, ['softBitHandover', 5, 9], again, directory => {
+    t.deepEqual(state(directory), {bit: 1, epoch: 12});
+    t.deepEqual(readdirSync(directory).toSorted(), ['conf_locked', 'epoch']);
+  });
+});
+
+traced(`a set killed anywhere leaves a bit whose epoch did not fall${because}`, async t => {
+  const nothing = () => undefined;
+  await atEachCall(t, 'kill', {bit: 0, epoch: 5}, ['softBitSet', 5, 6], nothing, directory => {
+    const {bit, epoch} = state(directory);
+    t.true((bit === 0 && (epoch === 5 || epoch === 6)) || (bit === 1 && epoch === 6), `${bit} at ${epoch}`);
+  });
 });

@@ -1,7 +1,7 @@
 /** Is one incarnation of a process told from another, and its end an event? */
 import {spawn} from 'node:child_process';
 import {once} from 'node:events';
-import {readdirSync} from 'node:fs';
+import {readdirSync, readFileSync} from 'node:fs';
 import test from 'ava';
 import {native} from '../../lib/os/native.js';
 import {examineProcess, ourselves, waitForExit} from '../../lib/os/process.js';
@@ -43,10 +43,16 @@ test('a process that ended is absent, and its end is an event', async t => {
 });
 
 test('a zombie has ended, under the identity that it had', async t => {
-  // The shell never collects its child: `exec` leaves it to cat, which does not know of it.
-  const parent = spawn('sh', ['-c', 'true & echo $!; exec cat'], {stdio: ['pipe', 'pipe', 'ignore']});
-  const [line] = (await once(parent.stdout, 'data')) as [Buffer];
-  const pid = Number(line.toString());
+  // Once the shell has become cat, which echoes, nobody collects the child.
+  const parent = spawn('sh', ['-c', 'sleep 1000 & exec cat'], {stdio: ['pipe', 'pipe', 'ignore']});
+  parent.stdin.write('up\n');
+  await once(parent.stdout, 'data');
+  const [pid = 0] = readFileSync(`/proc/${parent.pid}/task/${parent.pid}/children`, 'utf8')
+    .trim()
+    .split(' ')
+    .map(Number);
+  t.is(examineProcess(system, pid).kind, 'running');
+  process.kill(pid, 'SIGKILL');
   await waitForExit(pid);
   t.is(examineProcess(system, pid).kind, 'ended');
   parent.kill('SIGKILL');
