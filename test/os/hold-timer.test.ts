@@ -87,6 +87,8 @@ test('the timer keeps no other lock and no other descriptor of its holder', asyn
 test('the timer ignores the signals of a terminal, which end others of its group', async t => {
   const {timer, pidfd} = await holdIn(t, LONG);
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.kill(timer.pid, signal);
+  const pending = /^ShdPnd:\t(\w+)$/m.exec(readFileSync(`/proc/${timer.pid}/status`, 'utf8'))?.[1];
+  t.is(pending, '0000000000004003', 'blocked, and pending for ever');
   t.is(native.isReadable(pidfd), 0);
   t.regex(
     readFileSync(`/proc/${timer.pid}/stat`, 'utf8'),

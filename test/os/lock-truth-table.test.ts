@@ -7,6 +7,8 @@ import type {Readable, Writable} from 'node:stream';
 import {fileURLToPath} from 'node:url';
 import test, {type ExecutionContext} from 'ava';
 import {LockFile, type LockKind, type LockMode} from '../../lib/os/lock-file.js';
+import {LOCK_KIND, native} from '../../lib/os/native.js';
+import {compile, ERRNO, exclusive, flock, ofd, open as openFd, openTimes, shared} from '../helpers/native.js';
 import {scratch} from '../helpers/scratch.js';
 
 const KINDS: LockKind[] = ['ofd', 'flock', 'posix'];
@@ -167,6 +169,32 @@ for (const kind of ['ofd', 'posix'] as const) {
     t.is(held.test('exclusive'), undefined, 'one’s own lock is never in the way');
   });
 }
+
+for (const [name, kind] of Object.entries(LOCK_KIND))
+  for (const [held, type] of Object.entries({shared, exclusive}))
+    test(`${name}: a process that becomes another program keeps its ${held} lock`, async t => {
+      const path = join(scratch(t).directory, 'file');
+      const fd = openFd(t, path);
+      const holder = spawn(compile(t, 'exec-holder'), [path, name, held, 'cat'], {
+        stdio: ['pipe', 'pipe', 'inherit'],
+      });
+      t.teardown(() => holder.kill('SIGKILL'));
+      // Its echo shows that cat is there.
+      holder.stdin.write('there?\n');
+      await once(holder.stdout, 'data');
+      t.is(native.setLock(fd, kind, exclusive, 0, 0), -ERRNO.EAGAIN);
+      t.is(native.setLock(fd, kind, shared, 0, 0), type === shared ? 0 : -ERRNO.EAGAIN);
+    });
+
+test('ofd: a refused upgrade keeps the shared lock; flock loses it (flock(2))', t => {
+  for (const kind of [ofd, flock]) {
+    const [one, two] = openTimes(t, 2);
+    t.is(native.setLock(one, kind, shared, 0, 0), 0);
+    t.is(native.setLock(two, kind, shared, 0, 0), 0);
+    t.is(native.setLock(one, kind, exclusive, 0, 0), -ERRNO.EAGAIN);
+    t.is(native.setLock(two, kind, exclusive, 0, 0), kind === flock ? 0 : -ERRNO.EAGAIN);
+  }
+});
 
 test('flock has no test', t => {
   using file = open(join(scratch(t).directory, 'file'), 'flock');

@@ -8,8 +8,21 @@ import {fileURLToPath} from 'node:url';
 import {Worker} from 'node:worker_threads';
 import test, {type ExecutionContext} from 'ava';
 import {LockFile} from '../../lib/os/lock-file.js';
-import {LOCK_KIND, LOCK_TYPE, native} from '../../lib/os/native.js';
+import {type Conflict, LOCK_KIND, LOCK_TYPE, native} from '../../lib/os/native.js';
 import {errnoOf} from '../../lib/os/system-error.js';
+import {
+  ERRNO,
+  exclusive,
+  flock,
+  ofd,
+  open as openFd,
+  openTimes,
+  posix,
+  Remote,
+  shared,
+  unlock,
+  wait as startWait,
+} from '../helpers/native.js';
 import {scratch} from '../helpers/scratch.js';
 
 function open(path: string): LockFile {
@@ -207,4 +220,103 @@ test('a worker that ends gives back its locks, and its pending waits do not hold
   t.false(other.try('exclusive'), 'the worker has it');
   await worker.terminate();
   t.true(other.try('exclusive'), 'it went with the worker');
+});
+
+/** Threads that wait in the kernel for this file. */
+function countWaiting(inode: bigint): number {
+  const rows = native.readLocks('/proc/locks');
+  return typeof rows === 'number' ? rows : rows.filter(row => row.waiting && row.inode === inode).length;
+}
+
+async function untilWaiting(fd: number): Promise<void> {
+  const info = await readFile(`/proc/self/fdinfo/${fd}`, 'utf8');
+  const inode = BigInt(/^ino:\s+(\d+)$/m.exec(info)?.[1] ?? 0);
+  while (countWaiting(inode) === 0) await new Promise(setImmediate);
+}
+
+for (const [name, kind] of Object.entries(LOCK_KIND))
+  test(`${name}: a wait is granted when the holder gives back`, async t => {
+    const path = join(scratch(t).directory, 'file');
+    const remote = await Remote.start(t);
+    const theirs = await remote.open(path);
+    const fd = openFd(t, path);
+    t.is(await remote.call('setLock', theirs, kind, exclusive, 0, 0), 0);
+    const pending = startWait(fd, kind);
+    await untilWaiting(fd);
+    t.is(await remote.call('setLock', theirs, kind, unlock, 0, 0), 0);
+    t.is(await pending.result, 0);
+    t.is(await remote.call('setLock', theirs, kind, exclusive, 0, 0), -ERRNO.EAGAIN);
+    pending.abort();
+    t.is(await remote.call('setLock', theirs, kind, exclusive, 0, 0), -ERRNO.EAGAIN, 'abort came too late');
+  });
+
+for (const [name, kind] of Object.entries({ofd, flock}))
+  test.serial(`${name}: a wait that is aborted as it begins always ends`, async t => {
+    const [holder, fd] = openTimes(t, 2);
+    t.is(native.setLock(holder, kind, exclusive, 0, 0), 0);
+    for (let round = 0; round < 3000; round++) {
+      const pending = startWait(fd, kind);
+      spin(Math.random() * 100);
+      pending.abort();
+      pending.abort();
+      if ((await pending.result) !== -ERRNO.ECANCELED) t.fail(`round ${round}`);
+    }
+    t.pass();
+  });
+
+function spin(microseconds: number): void {
+  const end = performance.now() + microseconds / 1000;
+  while (performance.now() < end);
+}
+
+test.serial(
+  'posix: abort against the release of another process: held after 0, free after ECANCELED',
+  async t => {
+    const path = join(scratch(t).directory, 'file');
+    const remote = await Remote.start(t);
+    const theirs = await remote.open(path);
+    const fd = openFd(t, path);
+    const counts = {granted: 0, canceled: 0};
+    for (let round = 0; round < 500; round++) {
+      if ((await remote.call('setLock', theirs, posix, exclusive, 0, 0)) !== 0)
+        t.fail(`round ${round}: not free`);
+      const pending = startWait(fd, posix);
+      const released = remote.call('setLock', theirs, posix, unlock, 0, 0);
+      spin(Math.random() * 200);
+      pending.abort();
+      const [result] = await Promise.all([pending.result, released]);
+      const conflict = await remote.call<Conflict | null>('getLock', theirs, posix, exclusive, 0, 0);
+      counts[result === 0 ? 'granted' : 'canceled']++;
+      if (result !== 0 && result !== -ERRNO.ECANCELED) t.fail(`round ${round}: ${result}`);
+      if (conflict?.pid !== (result === 0 ? process.pid : undefined)) t.fail(`round ${round}: ${result}`);
+      native.setLock(fd, posix, unlock, 0, 0);
+    }
+    t.log(`${counts.granted} granted, ${counts.canceled} canceled`);
+    t.pass();
+  },
+);
+
+test('an aborted conversion gives back the shared lock as well', async t => {
+  const [one, two] = openTimes(t, 2);
+  t.is(native.setLock(one, ofd, shared, 0, 0), 0);
+  t.is(native.setLock(two, ofd, shared, 0, 0), 0);
+  const pending = startWait(one, ofd);
+  await untilWaiting(one);
+  pending.abort();
+  t.is(await pending.result, -ERRNO.ECANCELED);
+  t.is(native.setLock(two, ofd, exclusive, 0, 0), 0);
+});
+
+test('two processes that wait for each other in POSIX locks: one is told EDEADLK', async t => {
+  const path = join(scratch(t).directory, 'file');
+  const remote = await Remote.start(t);
+  const theirs = await remote.open(path);
+  const fd = openFd(t, path);
+  t.is(native.setLock(fd, posix, exclusive, 0, 1), 0);
+  t.is(await remote.call('setLock', theirs, posix, exclusive, 1, 1), 0);
+  const granted = remote.call('waitLock', theirs, posix, exclusive, 0, 1);
+  await untilWaiting(fd);
+  t.is(await startWait(fd, posix).result, -ERRNO.EDEADLK);
+  t.is(native.setLock(fd, posix, unlock, 0, 1), 0);
+  t.is(await granted, 0);
 });
