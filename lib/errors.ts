@@ -69,6 +69,11 @@ export const ERRORS = {
     advice: 'Correct its owner and mode, or set LOCKSMITH_RUN, LOCKSMITH_STATE or LOCKSMITH_BITS.',
     exit: EXIT.notPermitted,
   },
+  ERR_MODULE_MISSING: {
+    meaning: 'The bit of this lock is kept by the kernel module, and that is not loaded.',
+    advice: 'Load it: modprobe locksmith. docs/operations.md says how it is installed.',
+    exit: EXIT.unavailable,
+  },
   ERR_HOT: {
     meaning: 'The lock bit is set by somebody else: the file must not be used now.',
     advice: 'Wait for the owner, or see `locksmith explain`.',

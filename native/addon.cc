@@ -295,6 +295,16 @@ Value JsReadEpoch(const CallbackInfo& info) {
   return Number(info, error < 0 ? error : epoch);
 }
 
+Value JsReadAttribute(const CallbackInfo& info) {
+  Arguments arguments(info);
+  std::string path = arguments.Text("path");
+  if (arguments.failed()) return Nothing(info);
+  std::string text;
+  int error = ReadAttribute(path, &text);
+  if (error < 0) return Number(info, error);
+  return Napi::String::New(info.Env(), text);
+}
+
 Value JsWriteAttribute(const CallbackInfo& info) {
   Arguments arguments(info);
   std::string path = arguments.Text("path");
@@ -432,6 +442,7 @@ constexpr Export kExports[] = {
     {"watch", JsWatch},
     {"readBit", JsReadBit},
     {"readEpoch", JsReadEpoch},
+    {"readAttribute", JsReadAttribute},
     {"writeAttribute", JsWriteAttribute},
     {"softBitSet", JsRaiseSoftBit<SoftBitSet>},
     {"softBitClear", JsSoftBitClear},

@@ -29,7 +29,7 @@ int ReadSmall(int fd, std::string* text) {
   ssize_t count = OrErrno(pread(fd, buffer, sizeof buffer, 0));
   if (count < 0) return static_cast<int>(count);
   text->assign(buffer, static_cast<size_t>(count));
-  return 0;
+  return count == sizeof buffer ? -EBADMSG : 0;
 }
 
 int ParseBit(const std::string& text) {
@@ -109,19 +109,20 @@ int Replace(const std::string& fresh, const std::string& path) {
 
 }  // namespace
 
-int ReadBit(const std::string& path) {
+int ReadAttribute(const std::string& path, std::string* text) {
   Fd fd(OrErrno(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW)));
-  if (!fd.ok()) return fd.get();
+  return fd.ok() ? ReadSmall(fd.get(), text) : fd.get();
+}
+
+int ReadBit(const std::string& path) {
   std::string text;
-  int error = ReadSmall(fd.get(), &text);
+  int error = ReadAttribute(path, &text);
   return error < 0 ? error : ParseBit(text);
 }
 
 int ReadEpoch(const std::string& path, int64_t* epoch) {
-  Fd fd(OrErrno(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW)));
-  if (!fd.ok()) return fd.get();
   std::string text;
-  int error = ReadSmall(fd.get(), &text);
+  int error = ReadAttribute(path, &text);
   return error < 0 ? error : ParseEpoch(text, epoch);
 }
 

@@ -11,6 +11,8 @@ namespace locksmith {
 int ReadBit(const std::string& path);
 // -EBADMSG when the file is not one decimal number and a newline.
 int ReadEpoch(const std::string& path, int64_t* epoch);
+// The whole text of an attribute, at most a few words long; -EBADMSG when it is longer.
+int ReadAttribute(const std::string& path, std::string* text);
 // Writes a whole attribute by one write(2), which is what sysfs acts upon.
 int WriteAttribute(const std::string& path, const std::string& text);
 

@@ -51,7 +51,9 @@ function ownerText({owner}: AnyVerdict): string {
 }
 
 function bitText({bit}: AnyVerdict): string {
-  return bit ? `${bit.value ?? 'unreadable'} (${bit.kind}: ${bit.path})` : 'none';
+  if (!bit) return 'none';
+  const setter = bit.owner ? `, set by pid ${bit.owner.pid}, ${bit.owner.alive ? 'alive' : 'dead'}` : '';
+  return `${bit.value ?? 'unreadable'} (${bit.kind}: ${bit.path})${setter}`;
 }
 
 function listText(entries: readonly string[]): string {
@@ -134,7 +136,7 @@ export async function examineAnyway(config: GuardedConfig): Promise<Verdict> {
       saw: (error as Error).message,
       follows: 'nothing can be said about this lock',
     };
-    const bit = {path: config.bit.path, kind: config.bit.kind, value: null};
+    const bit = {path: config.bit.path, kind: config.bit.kind, value: null, owner: null};
     const unknown = {
       hot: false,
       state: 'UNKNOWN',

@@ -4,13 +4,14 @@ import {readFile} from 'node:fs/promises';
 import {once} from 'node:events';
 import {basename} from 'node:path';
 import {isLockError, LockError} from '../errors.js';
-import {type LockBit, openLockBit} from '../os/lock-bit.js';
+import type {LockBit} from '../os/lock-bit.js';
 import {LockFile} from '../os/lock-file.js';
 import {type System, system as ourSystem} from '../os/system.js';
 import {hasCode} from '../os/system-error.js';
-import {nextEpoch} from './epoch.js';
+import {changeHands} from './change-hands.js';
 import {enter, isClosed, tryEnter, waitUntilOpen} from './gate.js';
 import {
+  bitOf,
   checkRoot,
   type LockPaths,
   lockPaths,
@@ -22,7 +23,14 @@ import {
   resolveRoots,
   type Roots,
 } from './layout.js';
-import {type OwnedRecord, openRecord, ownerFor, readRecord, type ReadRecord} from './owner-record.js';
+import {
+  type OwnedRecord,
+  openRecord,
+  ownerFor,
+  type OwnerRecord,
+  readRecord,
+  type ReadRecord,
+} from './owner-record.js';
 import {OwnedConfig} from './owned-config.js';
 import type {NextContent, UpdateOptions, UpdateResult} from './update.js';
 
@@ -69,7 +77,7 @@ export class ConfigLock {
     this.roots = roots;
     this.paths = paths;
     this.file = file;
-    this.bit = openLockBit(paths.bitDirectory);
+    this.bit = bitOf(roots, paths);
   }
 
   get name(): string {
@@ -84,14 +92,20 @@ export class ConfigLock {
   async acquire({purpose = '', signal, onOrphan = 'fail'}: AcquireOptions = {}): Promise<OwnedConfig> {
     for (;;) {
       const {guard, gate} = await this.#takeGuard(signal);
+      let owned: OwnedConfig | undefined;
+      let orphan: LockError | undefined;
       try {
-        return await this.#become(guard, gate, purpose);
+        owned = await this.#become(guard, gate, purpose);
       } catch (error) {
-        guard.close();
-        gate.close();
         if (!isLockError(error, 'ERR_ORPHANED') || onOrphan === 'fail') throw error;
-        await (onOrphan === 'wait' ? this.#untilClear(signal) : onOrphan(error));
+        orphan = error;
+      } finally {
+        if (!owned) closeAll(guard, gate);
       }
+      if (owned) return owned;
+      if (!orphan) await this.#whileBit(() => this.#isTaken(), signal);
+      else if (onOrphan === 'wait') await this.#whileBit(() => this.bit.read() === 1, signal);
+      else if (onOrphan !== 'fail') await onOrphan(orphan);
     }
   }
 
@@ -99,16 +113,13 @@ export class ConfigLock {
   async tryAcquire({purpose = ''}: Pick<AcquireOptions, 'purpose'> = {}): Promise<OwnedConfig | undefined> {
     const guard = LockFile.open(this.paths.guard);
     const gate = LockFile.open(this.paths.gate);
+    let owned: OwnedConfig | undefined;
     try {
-      if (guard.try('exclusive') && tryEnter(gate)) return await this.#become(guard, gate, purpose);
-    } catch (error) {
-      guard.close();
-      gate.close();
-      throw error;
+      if (guard.try('exclusive') && tryEnter(gate)) owned = await this.#become(guard, gate, purpose);
+      return owned;
+    } finally {
+      if (!owned) closeAll(guard, gate);
     }
-    guard.close();
-    gate.close();
-    return undefined;
   }
 
   /** Acquires, updates (see updateConfig), releases. */
@@ -188,50 +199,89 @@ export class ConfigLock {
     }
   }
 
-  /** We have guard and gate: record first, then the bit. Killed in between, the bit is clear and the next acquisition overwrites the record. */
-  async #become(guard: LockFile, gate: LockFile, purpose: string): Promise<OwnedConfig> {
+  /** We have guard and gate. Gives undefined when a process that never asked for the guard has set the bit, and lives. */
+  async #become(guard: LockFile, gate: LockFile, purpose: string): Promise<OwnedConfig | undefined> {
     if (!guard.isCurrent())
       throw new LockError('ERR_LAYOUT_BROKEN', `${this.paths.guard} was removed while we waited`, {
         lock: this.name,
         path: this.paths.guard,
       });
-    const found = this.readRecord();
-    if (this.bit.read() === 1) throw this.#orphaned(found);
-    if (found.state === 'unreadable') throw this.#ownerUnknown(found.why);
-    const before = this.bit.epoch();
-    const epoch = await nextEpoch(this.system, this.roots.state, Math.max(before, found.epoch));
-    const planned: OwnedRecord = {
-      v: 1,
-      state: 'owned',
-      lock: this.name,
-      epoch,
-      owner: ownerFor(this.system, purpose),
-    };
-    const recordFile = openRecord(this.paths.owner);
-    try {
-      recordFile.write(planned);
-      const record = {...planned, epoch: this.bit.set(before, epoch)};
-      if (record.epoch !== epoch) recordFile.write(record);
-      return new OwnedConfig({
-        file: this.file,
-        ownerPath: this.paths.owner,
-        bit: this.bit,
-        guard,
-        gate,
-        recordFile,
-        record,
-      });
-    } catch (error) {
-      recordFile.close();
-      throw hasCode(error, 'ESTALE', 'EBUSY') ? this.#overtaken(epoch) : error;
+    for (;;) {
+      const found = this.readRecord();
+      if (this.#isTaken()) return undefined;
+      if (this.bit.read() === 1) throw this.#orphaned(found);
+      if (found.state === 'unreadable') throw this.#ownerUnknown(found.why);
+      try {
+        return await this.#setBit(guard, gate, purpose, found);
+      } catch (error) {
+        // The guard keeps out all but those who set the kernel's bit without it: then look again.
+        const outpaced = this.bit.kind === 'kernel' && hasCode(error, 'EBUSY', 'EOWNERDEAD');
+        if (!outpaced) throw error;
+      }
     }
   }
 
+  async #setBit(guard: LockFile, gate: LockFile, purpose: string, found: OwnerRecord): Promise<OwnedConfig> {
+    const {bit, file, name, paths, system} = this;
+    const owner = ownerFor(system, purpose);
+    const record = (epoch: number): OwnedRecord => ({v: 1, state: 'owned', lock: name, epoch, owner});
+    const recordFile = openRecord(paths.owner);
+    let set: number | undefined;
+    try {
+      const epoch = await changeHands({
+        system,
+        state: this.roots.state,
+        bit,
+        recorded: found.epoch,
+        take: (expected, next) => (set = bit.set(expected, next)),
+        write: next => recordFile.write(record(next)),
+      });
+      return new OwnedConfig({
+        file,
+        ownerPath: paths.owner,
+        bit,
+        guard,
+        gate,
+        recordFile,
+        record: record(epoch),
+      });
+    } catch (error) {
+      recordFile.close();
+      if (set !== undefined) this.#unset(set);
+      throw this.#isOvertaking(error) ? this.#overtaken(found.epoch) : error;
+    }
+  }
+
+  /** Clears a bit that we have set and can't go on with. Who has forced it from us meanwhile has the say. */
+  #unset(epoch: number): void {
+    try {
+      this.bit.clear(epoch);
+    } catch (error) {
+      if (!hasCode(error, 'ESTALE')) throw error;
+    }
+  }
+
+  /** With the guard in hand: has somebody set the bit without it, and lives? Only the kernel can tell; who has resigned owns nothing. */
+  #isTaken(): boolean {
+    if (this.bit.owner()?.alive !== true) return false;
+    const record = this.readRecord();
+    return !(record.state === 'owned' && record.resigned && record.epoch === this.bit.epoch());
+  }
+
+  /** A soft bit that is busy is just being changed by force. */
+  #isOvertaking(error: unknown): boolean {
+    return hasCode(error, 'ESTALE') || (this.bit.kind === 'soft' && hasCode(error, 'EBUSY'));
+  }
+
   #orphaned(found: ReadRecord): LockError {
-    const owner = found.state === 'owned' ? found.owner : undefined;
+    const owner = found.state === 'owned' && found.epoch >= this.bit.epoch() ? found.owner : undefined;
+    const setter = this.bit.owner();
+    const stranger = setter
+      ? `pid ${setter.pid}, which set it and left no record, is gone`
+      : 'nobody is on record as its owner';
     const who = owner
       ? `its owner, pid ${owner.pid} on ${owner.node} since ${owner.since}, is gone`
-      : 'nobody is on record as its owner';
+      : stranger;
     return new LockError(
       'ERR_ORPHANED',
       `the lock ${this.name} on ${this.file} was left in the middle: its bit is set, and ${who}`,
@@ -259,17 +309,21 @@ export class ConfigLock {
     });
   }
 
-  /** Waits until the bit of an orphan is clear: a change of its file is an event (inotify(7)). */
-  async #untilClear(signal: AbortSignal | undefined): Promise<void> {
-    const watcher = watch(this.paths.bitDirectory);
+  /** Waits while something holds true of the bit: each change of its files is an event (inotify(7)). */
+  async #whileBit(holds: () => boolean, signal: AbortSignal | undefined): Promise<void> {
+    const watcher = watch(this.bit.directory);
     try {
-      while (this.bit.read() === 1) await once(watcher, 'change', {signal});
+      while (holds()) await once(watcher, 'change', {signal});
     } catch (error) {
       throw signal?.aborted ? signal.reason : error;
     } finally {
       watcher.close();
     }
   }
+}
+
+function closeAll(...files: readonly LockFile[]): void {
+  for (const file of files) file.close();
 }
 
 /** Opens the lock on a file and creates its state if it is new. `wrap` is for the layer above, which adds to the class. */

@@ -36,18 +36,34 @@ function readHighWater(path: string): number {
   return block;
 }
 
-/** Reserves a block durably and gives its first epoch. */
-export async function reserveEpoch(system: System, state: string): Promise<number> {
+/** Writes down durably which block is in use, and returns it. `choose` gets the last one that was. */
+async function useBlock(state: string, choose: (last: number) => number): Promise<number> {
   const path = join(state, 'epoch');
   using mutex = LockFile.open(`${path}.lock`, {flags: constants.O_RDWR | constants.O_CREAT});
   await mutex.wait('exclusive');
-  const block = Math.max(Math.floor(system.now() / 1000), readHighWater(path) + 1);
-  await replaceFile(path, `${path}.new`, `${block}\n`);
-  return block * BLOCK;
+  const last = readHighWater(path);
+  const block = choose(last);
+  if (block > last) await replaceFile(path, `${path}.new`, `${block}\n`);
+  return block;
+}
+
+/** Reserves a block durably and gives its first epoch. */
+export async function reserveEpoch(system: System, state: string): Promise<number> {
+  const clock = Math.floor(system.now() / 1000);
+  return BLOCK * (await useBlock(state, last => Math.max(clock, last + 1)));
 }
 
 /** The epoch after `current`: the next of its block, or the first of a new block when that one is used up. */
 export async function nextEpoch(system: System, state: string, current: number): Promise<number> {
   const next = current + 1;
   return next % BLOCK === 0 ? reserveEpoch(system, state) : next;
+}
+
+/**
+ * Writes down durably how far the kernel has come, which gives its epochs itself: whoever loads the module after
+ * the next boot starts it above (modprobe.d). Costs nothing while the block is the same.
+ */
+export async function noteEpoch(state: string, before: number, epoch: number): Promise<void> {
+  const block = Math.floor(epoch / BLOCK);
+  if (block !== Math.floor(before / BLOCK)) await useBlock(state, () => block);
 }

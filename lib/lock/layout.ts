@@ -1,17 +1,22 @@
 /** Where does the state of a lock live? Roots, names and the directory of each lock. */
 import {
   constants,
+  existsSync,
   lstatSync,
   mkdirSync,
   readdirSync,
   readFileSync,
+  readlinkSync,
   realpathSync,
   renameSync,
   rmSync,
+  symlinkSync,
   writeFileSync,
 } from 'node:fs';
 import {basename, dirname, extname, join, resolve} from 'node:path';
 import {LockError} from '../errors.js';
+import {hasKernelBits, kernelBits} from '../os/kernel-bit.js';
+import {createLockBit, type LockBit, openLockBit} from '../os/lock-bit.js';
 import {LockFile} from '../os/lock-file.js';
 import {hasCode} from '../os/system-error.js';
 import type {System} from '../os/system.js';
@@ -26,7 +31,7 @@ export interface RootOptions {
 }
 
 export interface Roots {
-  /** Lock bits: `RUN/bits` (soft) or a directory of the kernel module. */
+  /** Where new locks get their bits: `/sys/locks`, or a directory of soft bits. */
   readonly bits: string;
   /** Volatile state. */
   readonly run: string;
@@ -43,17 +48,24 @@ export interface LockPaths {
   readonly recovery: string;
   readonly owner: string;
   readonly target: string;
-  readonly bitDirectory: string;
+  /** Symbolic link to the directory of the bit. */
+  readonly bit: string;
 }
+
+/** Volatile state of the whole system; it goes with the kernel's bits. */
+const SYSTEM_RUN = '/run/locksmith';
+
+/** Names of the module's own files beside its locks. */
+const RESERVED = new Set(['create', 'remove']);
 
 const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/;
 
 /** Checks the name of a lock; throws ERR_NAME_INVALID. */
 export function checkName(name: string): string {
-  if (!NAME.test(name) || name.includes('..')) {
+  if (!NAME.test(name) || name.includes('..') || RESERVED.has(name)) {
     throw new LockError(
       'ERR_NAME_INVALID',
-      `${JSON.stringify(name)} is no name for a lock: 1 to 63 of A-Z a-z 0-9 . _ -, a letter or digit first, no ".."`,
+      `${JSON.stringify(name)} is no name for a lock: 1 to 63 of A-Z a-z 0-9 . _ -, a letter or digit first, no "..", not "create" or "remove"`,
       {lock: name},
     );
   }
@@ -66,7 +78,10 @@ export function nameOf(path: string): string {
   return checkName(basename(file, extname(file)));
 }
 
-/** Which roots are meant. Creates nothing. */
+/**
+ * Which roots are meant. Creates nothing. The kernel's bits are one set for the whole system, so by default they go with
+ * the system's own RUN; a RUN of one's own has bits of its own.
+ */
 export function resolveRoots(system: System, options: RootOptions = {}): Roots {
   const {env, uid, tmpdir} = system;
   const home = env['XDG_STATE_HOME'] ?? (env['HOME'] && join(env['HOME'], '.local/state'));
@@ -75,7 +90,7 @@ export function resolveRoots(system: System, options: RootOptions = {}): Roots {
     options.run ??
     env['LOCKSMITH_RUN'] ??
     (uid === 0
-      ? '/run/locksmith'
+      ? SYSTEM_RUN
       : env['XDG_RUNTIME_DIR']
         ? join(env['XDG_RUNTIME_DIR'], 'locksmith')
         : privateDirectory);
@@ -83,7 +98,8 @@ export function resolveRoots(system: System, options: RootOptions = {}): Roots {
     options.state ??
     env['LOCKSMITH_STATE'] ??
     (uid === 0 ? '/var/lib/locksmith' : home ? join(home, 'locksmith') : join(privateDirectory, 'state'));
-  const bits = options.bits ?? env['LOCKSMITH_BITS'] ?? join(run, 'bits');
+  const inKernel = run === SYSTEM_RUN && hasKernelBits(system);
+  const bits = options.bits ?? env['LOCKSMITH_BITS'] ?? (inKernel ? kernelBits(system) : join(run, 'bits'));
   return {bits: resolve(bits), run: resolve(run), state: resolve(state)};
 }
 
@@ -102,8 +118,17 @@ export function checkRoot(system: System, path: string): boolean {
   return true;
 }
 
+function moduleMissing(path: string): LockError {
+  return new LockError(
+    'ERR_MODULE_MISSING',
+    `${path} can not be used: the kernel module locksmith is not loaded`,
+    {path},
+  );
+}
+
 /** Checks the roots and creates those that are missing. */
 export function prepareRoots(system: System, roots: Roots): Roots {
+  if (roots.bits === kernelBits(system) && !hasKernelBits(system)) throw moduleMissing(roots.bits);
   for (const path of [roots.run, roots.state, roots.bits]) {
     if (!checkRoot(system, path)) mkdirSync(path, {recursive: true, mode: system.uid === 0 ? 0o755 : 0o700});
     checkRoot(system, path);
@@ -122,8 +147,24 @@ export function lockPaths(roots: Roots, name: string): LockPaths {
     recovery: join(directory, 'recovery'),
     owner: join(directory, 'owner'),
     target: join(directory, 'target'),
-    bitDirectory: join(roots.bits, name),
+    bit: join(directory, 'bit'),
   };
+}
+
+/** Where the bit of a lock is: a lock keeps the one that it was made with, whatever the roots say later. */
+function bitDirectory(roots: Roots, paths: LockPaths): string {
+  try {
+    return readlinkSync(paths.bit);
+  } catch (error) {
+    if (hasCode(error, 'ENOENT', 'ENOTDIR')) return join(roots.bits, paths.name);
+    throw error;
+  }
+}
+
+/** The bit of a lock. */
+export function bitOf(roots: Roots, paths: LockPaths): LockBit {
+  const directory = bitDirectory(roots, paths);
+  return openLockBit(dirname(directory), basename(directory));
 }
 
 /** The file that a lock guards; undefined when there is no such lock. */
@@ -200,7 +241,17 @@ export async function openLayout(
   if (readTarget(paths) === undefined) await createLayout(system, roots, paths, target);
   const guarded = readTarget(paths);
   if (guarded !== target) throw taken(name, guarded ?? 'nothing', target);
+  await restoreBit(system, roots, paths);
   return paths;
+}
+
+/** The kernel's bits go when the module is unloaded, which it can be only while all are clear: then one is made anew. */
+async function restoreBit(system: System, roots: Roots, paths: LockPaths): Promise<void> {
+  const directory = bitDirectory(roots, paths);
+  const root = dirname(directory);
+  if (root !== kernelBits(system) || existsSync(directory)) return;
+  if (!hasKernelBits(system)) throw moduleMissing(directory);
+  await createLockBit(root, paths.name, async () => 0);
 }
 
 /**
@@ -216,13 +267,13 @@ async function createLayout(system: System, roots: Roots, paths: LockPaths, targ
   refuseSecondName(roots, paths.name, target);
   sweep(locks);
   sweep(roots.bits);
-  const epoch = await reserveEpoch(system, roots.state);
+  const epoch = await createLockBit(roots.bits, paths.name, () => reserveEpoch(system, roots.state));
   const fresh = join(locks, `.new.${paths.name}`);
   mkdirSync(fresh);
   for (const file of ['guard', 'gate', 'recovery']) writeFileSync(join(fresh, file), '');
   writeFileSync(join(fresh, 'owner'), encodeRecord({v: 1, state: 'free', lock: paths.name, epoch}));
   writeFileSync(join(fresh, 'target'), `${target}\n`);
-  createSoftBit(roots.bits, paths, epoch);
+  symlinkSync(join(roots.bits, paths.name), join(fresh, 'bit'));
   renameSync(fresh, paths.directory);
 }
 
@@ -234,16 +285,6 @@ function refuseSecondName(roots: Roots, name: string, target: string): void {
     `${target} is guarded by the lock ${other} already; it can't have another called ${name}`,
     {lock: other, path: target},
   );
-}
-
-/** The bit of a lock that is new starts clear; one that is there already (a stranger's, or the kernel's) is left as it is. */
-function createSoftBit(bits: string, paths: LockPaths, epoch: number): void {
-  if (lstatSync(paths.bitDirectory, {throwIfNoEntry: false})) return;
-  const fresh = join(bits, `.new.${paths.name}`);
-  mkdirSync(fresh);
-  writeFileSync(join(fresh, 'conf_locked'), '0\n');
-  writeFileSync(join(fresh, 'epoch'), `${epoch}\n`);
-  renameSync(fresh, paths.bitDirectory);
 }
 
 function sweep(directory: string): void {

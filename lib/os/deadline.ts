@@ -14,14 +14,15 @@ export class Deadline {
   readonly #timer: NodeJS.Timeout;
   readonly #outer: AbortSignal | undefined;
   readonly #follow: () => void;
+  #rang = false;
 
   constructor(milliseconds: number, outer?: AbortSignal) {
     this.at = monotonic() + milliseconds;
     this.signal = this.#controller.signal;
-    this.#timer = setTimeout(
-      () => this.#controller.abort(new DOMException('the time is over', 'TimeoutError')),
-      milliseconds,
-    );
+    this.#timer = setTimeout(() => {
+      this.#rang = true;
+      this.#controller.abort(new DOMException('the time is over', 'TimeoutError'));
+    }, milliseconds);
     this.#outer = outer;
     this.#follow = () => this.#controller.abort(outer?.reason);
     if (outer?.aborted) this.#follow();
@@ -32,9 +33,9 @@ export class Deadline {
     return Math.max(0, this.at - monotonic());
   }
 
-  /** True when the time is over; false when only the outer signal has ended it. */
+  /** True when the time is over; false when only the outer signal has ended it. A timer may ring a little early. */
   get expired(): boolean {
-    return this.remaining() === 0;
+    return this.#rang || this.remaining() === 0;
   }
 
   cancel(): void {

@@ -1,79 +1,68 @@
-/** Is the lock bit set, and at which epoch? One interface over the kernel's bits and over plain files. */
+/** Is the lock bit set, by whom, and at which epoch? One interface over the kernel's bits and over plain files. */
 import {existsSync, statfsSync} from 'node:fs';
-import {native} from './native.js';
-import {check, errnoOf} from './system-error.js';
+import {createKernelBit, kernelBit} from './kernel-bit.js';
+import {createSoftBit, softBit} from './soft-bit.js';
 
-/** SYSFS_MAGIC (linux/magic.h). */
-const SYSFS_MAGIC = 0x62656572;
-
-/** `kernel`: an attribute of the module, below /sys/locks. `soft`: a plain file in the same layout. */
+/** `kernel`: attributes of the module, below /sys/locks. `soft`: plain files in the same layout. */
 export type BitKind = 'kernel' | 'soft';
+
+/** The process that set a bit, as the kernel knows it. */
+export interface BitOwner {
+  /** In our pid namespace; 0 when it has no pid there. */
+  readonly pid: number;
+  /** False is final: it is never said of a process that merely has the pid. */
+  readonly alive: boolean;
+}
 
 /** The bit of one lock: survives whoever set it. All methods throw SystemError for what the kernel refuses. */
 export interface LockBit {
   readonly kind: BitKind;
+  /** The directory of the bit; a watch on it (inotify(7)) tells each change, and for kernel bits the owner's death. */
+  readonly directory: string;
   /** The file that holds the bit: `.../NAME/conf_locked`. */
   readonly path: string;
   read(): 0 | 1;
   /** Fencing token of the last acquisition or handover. */
   epoch(): number;
-  /** Test-and-set; returns the epoch that is now in force. EBUSY: it is set. ESTALE: the epoch is not `expected`. */
+  /** Who set the bit: null when it is clear, undefined where nobody keeps that (soft bits). */
+  owner(): BitOwner | null | undefined;
+  /**
+   * Test-and-set; returns the epoch that is now in force: `next` of a soft bit, at least `next` of the kernel's. EBUSY: it is
+   * set. EOWNERDEAD: it is set, and the kernel knows that its owner is dead. ESTALE: the epoch is not `expected`.
+   */
   set(expected: number, next: number): number;
-  /** Compare-and-clear. ESTALE: the epoch is another. EALREADY: it is clear. */
+  /** Compare-and-clear. ESTALE: the epoch is another. EALREADY: it is clear. EBUSY: the kernel knows that another owner lives. */
   clear(epoch: number): void;
-  /** Compares the epoch and raises it while the bit stays 1; returns the epoch in force. ESTALE as above. */
-  handover(expected: number, next: number): number;
+  /**
+   * Compares the epoch and raises it while the bit stays 1; returns the epoch in force, as `set` does. ESTALE as above. The kernel
+   * refuses to take from a living owner (EBUSY) unless it is forced, and wants CAP_SYS_ADMIN for that (EPERM).
+   */
+  handover(expected: number, next: number, how?: {readonly forced: boolean}): number;
 }
 
-function softBit(directory: string): LockBit {
-  const path = `${directory}/conf_locked`;
-  return {
-    kind: 'soft',
-    path,
-    read: () => check<0 | 1>(native.readBit(path), 'read', path),
-    epoch: () => check<number>(native.readEpoch(`${directory}/epoch`), 'read', `${directory}/epoch`),
-    set(expected, next) {
-      check(native.softBitSet(directory, expected, next), 'write', path);
-      return next;
-    },
-    clear(epoch) {
-      check(native.softBitClear(directory, epoch), 'write', path);
-    },
-    handover(expected, next) {
-      check(native.softBitHandover(directory, expected, next), 'rename', path);
-      return next;
-    },
-  };
+/** SYSFS_MAGIC (linux/magic.h). */
+const SYSFS_MAGIC = 0x62656572;
+
+/** Which kind of bits a directory holds: that follows from the file system that it is on. */
+export function bitKindOf(directory: string): BitKind {
+  return existsSync(directory) && statfsSync(directory).type === SYSFS_MAGIC ? 'kernel' : 'soft';
 }
 
-/** The kernel gives the epochs itself: `next` is ignored and what it gave is read back. */
-function kernelBit(directory: string): LockBit {
-  const path = `${directory}/conf_locked`;
-  const write = (file: string, text: string) =>
-    check(native.writeAttribute(`${directory}/${file}`, `${text}\n`), 'write', `${directory}/${file}`);
-  const epoch = () => check<number>(native.readEpoch(`${directory}/epoch`), 'read', `${directory}/epoch`);
-  return {
-    kind: 'kernel',
-    path,
-    read: () => check<0 | 1>(native.readBit(path), 'read', path),
-    epoch,
-    set(expected) {
-      if (epoch() !== expected) check(-errnoOf('ESTALE'), 'write', path);
-      write('conf_locked', '1');
-      return epoch();
-    },
-    clear(known) {
-      write('release', String(known));
-    },
-    handover(expected) {
-      write('handover', String(expected));
-      return epoch();
-    },
-  };
+/** The bit in a directory, below a directory of bits. Touches nothing yet. */
+export function openLockBit(root: string, name: string): LockBit {
+  return bitKindOf(root) === 'kernel' ? kernelBit(root, name) : softBit(root, name);
 }
 
-/** Opens the bit of a lock: the kind follows from the file system that the directory is on. */
-export function openLockBit(directory: string): LockBit {
-  const kernel = existsSync(directory) && statfsSync(directory).type === SYSFS_MAGIC;
-  return kernel ? kernelBit(directory) : softBit(directory);
+/**
+ * Makes a bit that is clear; one that is there already is left as it is. A soft bit starts at the epoch that
+ * `firstEpoch` gives; the kernel's tells its own. Returns the epoch in force.
+ */
+export async function createLockBit(
+  root: string,
+  name: string,
+  firstEpoch: () => Promise<number>,
+): Promise<number> {
+  if (bitKindOf(root) === 'kernel') createKernelBit(root, name);
+  else await createSoftBit(root, name, firstEpoch);
+  return openLockBit(root, name).epoch();
 }

@@ -113,6 +113,17 @@ function holdersOf(row: LockRow, openers: readonly DescriptorRow[]): Holder[] {
   return row.pid > 0 ? [{pid: row.pid, ...facts, via: 'lock table'}] : [];
 }
 
+/** The kernel prints the table page by page; while others come and go, a lock may be printed twice. Two exclusive ones can't be. */
+function withoutRepeats(held: readonly LockRow[]): LockRow[] {
+  const seen = new Set<string>();
+  return held.filter(row => {
+    if (modeOf(row) !== 'exclusive') return true;
+    const {kind, major, minor, inode, start, end} = row;
+    const key = [kind, major, minor, inode, start, end].join(' ');
+    return !seen.has(key) && seen.add(key);
+  });
+}
+
 /** Lists the locks of one file, or of all, with holders, waiters and ranges. Two equal shared locks of two descriptions list the holders of both. */
 export async function listLocks({
   path,
@@ -125,20 +136,18 @@ export async function listLocks({
   const rows = readLockTable(system).filter(row => wanted === undefined || sameFile(row, wanted));
   const {rows: openers, unreadable} = await scanDescriptors(system, [...new Set(rows.map(row => row.inode))]);
   const waiting = rows.filter(row => row.waiting);
-  const locks = rows
-    .filter(row => !row.waiting)
-    .map(row => ({
-      kind: kindOf(row),
-      mode: modeOf(row),
-      major: row.major,
-      minor: row.minor,
-      inode: row.inode,
-      start: row.start,
-      end: row.end,
-      holders: holdersOf(row, openers),
-      waiters: waiting
-        .filter(waiter => waiter.id === row.id)
-        .map(waiter => ({pid: waiter.pid > 0 ? waiter.pid : undefined, kind: kindOf(waiter)})),
-    }));
+  const locks = withoutRepeats(rows.filter(row => !row.waiting)).map(row => ({
+    kind: kindOf(row),
+    mode: modeOf(row),
+    major: row.major,
+    minor: row.minor,
+    inode: row.inode,
+    start: row.start,
+    end: row.end,
+    holders: holdersOf(row, openers),
+    waiters: waiting
+      .filter(waiter => waiter.id === row.id)
+      .map(waiter => ({pid: waiter.pid > 0 ? waiter.pid : undefined, kind: kindOf(waiter)})),
+  }));
   return {locks, unreadable};
 }

@@ -142,6 +142,8 @@ export interface Native {
   readBit(path: string): number;
   /** Reads an epoch file: one decimal number and a newline; -EBADMSG when it holds anything else. */
   readEpoch(path: string): number;
+  /** The whole text of an attribute; -EBADMSG when it is longer than a few words. */
+  readAttribute(path: string): string | number;
   /** Writes a whole attribute in one write(2), as sysfs wants it. */
   writeAttribute(path: string, text: string): number;
   /** Soft bit, test-and-set: -EBUSY when set (or being changed), -ESTALE when its epoch is not `expected`. */

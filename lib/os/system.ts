@@ -2,10 +2,12 @@
 import {readFileSync, readlinkSync} from 'node:fs';
 import {hostname, tmpdir} from 'node:os';
 
-/** The surroundings that Locksmith reads; tests give another proc root or environment. */
+/** The surroundings that Locksmith reads; tests give other roots or another environment. */
 export interface System {
   /** Where procfs is mounted: `/proc`. */
   readonly procRoot: string;
+  /** Where sysfs is mounted: `/sys`. */
+  readonly sysRoot: string;
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Node name for people; it proves nothing. */
   readonly node: string;
@@ -34,6 +36,7 @@ export function readSystem(changes: Partial<System> = {}): System {
   const procRoot = changes.procRoot ?? '/proc';
   return {
     procRoot,
+    sysRoot: '/sys',
     env: process.env,
     node: hostname(),
     machineId: readTrimmed('/etc/machine-id'),

@@ -2,7 +2,6 @@
 import {readFileSync} from 'node:fs';
 import {LockError} from '../errors.js';
 import type {ConfigLock} from '../lock/config-lock.js';
-import type {OwnerRecord} from '../lock/owner-record.js';
 import {LockFile} from '../os/lock-file.js';
 import {findOpeners} from '../os/lock-table.js';
 import {fileId} from '../os/mounts.js';
@@ -13,7 +12,7 @@ import type {System} from '../os/system.js';
 import {appendAudit} from './audit.js';
 import {drainContenders} from './contenders.js';
 import {DEFAULT_HOLD, hold} from './hold.js';
-import {judge, lockRecovery, type RecoverOptions, stepper} from './recover.js';
+import {judge, lockRecovery, type RecoverOptions, stepper, verifyUnchanged} from './recover.js';
 import {type Certificate, takeBack} from './take-back.js';
 import {summarize, type Verdict} from './verdict.js';
 
@@ -55,14 +54,16 @@ function checkPrivilege(config: ConfigLock, {owner}: Verdict): void {
 }
 
 function names(verdict: Verdict, owner: number | string): boolean {
-  if (verdict.owner === null) return owner === 'unknown';
+  if (verdict.owner === null)
+    return verdict.bit.owner ? String(owner) === String(verdict.bit.owner.pid) : owner === 'unknown';
   return String(owner) === String(verdict.owner.pid) || owner === verdict.owner.identity;
 }
 
 /** The owner and epoch must be the ones that the operator saw. */
 function checkNamed(config: ConfigLock, verdict: Verdict, {owner, epoch}: BreakGlassOptions): void {
   if (names(verdict, owner) && epoch === verdict.epoch) return;
-  const now = verdict.owner ? `pid ${verdict.owner.pid} (${verdict.owner.identity})` : 'unknown';
+  const stranger = verdict.bit.owner ? `pid ${verdict.bit.owner.pid}` : 'unknown';
+  const now = verdict.owner ? `pid ${verdict.owner.pid} (${verdict.owner.identity})` : stranger;
   throw new LockError(
     'ERR_OWNER_CHANGED',
     `${config.name} has owner ${now} at epoch ${verdict.epoch}, not ${owner} at ${epoch}; look again before you force it`,
@@ -150,17 +151,6 @@ async function takeOver(config: ConfigLock, verdict: Verdict): Promise<Taken> {
     const why = `its descriptor could not be taken over (${error.message}); ending that process frees the guard`;
     throw takeoverRefused(config, pids, why);
   }
-}
-
-function verifyUnchanged(config: ConfigLock, verdict: Verdict, record: OwnerRecord | undefined): void {
-  const owner = record?.state === 'owned' ? record.owner.identity : undefined;
-  const epoch = Math.max(config.bit.epoch(), record?.epoch ?? 0);
-  if (owner === verdict.owner?.identity && epoch === verdict.epoch) return;
-  throw new LockError(
-    'ERR_OWNER_CHANGED',
-    `the owner of ${config.name} changed while the glass was being broken`,
-    {lock: config.name, path: config.file},
-  );
 }
 
 function checkBreakable(config: ConfigLock, verdict: Verdict): void {
@@ -251,7 +241,7 @@ async function forceThrough(
     drained,
     validate,
     step,
-    verify: record => verifyUnchanged(config, verdict, record),
+    verify: read => verifyUnchanged(config, verdict, read),
   });
   // The old owner still has the description open: closing our copy alone would leave the guard locked.
   taken.guard.unlock();

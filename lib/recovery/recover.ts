@@ -1,16 +1,16 @@
 /** How is a lock taken back from the dead? The safe release: proof, audit, hold, no contender, handover, clean, ALL CLEAR. */
 import {LockError} from '../errors.js';
 import type {ConfigLock} from '../lock/config-lock.js';
-import type {OwnerRecord} from '../lock/owner-record.js';
+import type {ReadRecord} from '../lock/owner-record.js';
 import {monotonic} from '../os/deadline.js';
 import {LockFile} from '../os/lock-file.js';
 import {findOpeners} from '../os/lock-table.js';
 import {fileId} from '../os/mounts.js';
 import {appendAudit} from './audit.js';
+import {examineClaim, ownerOnRecord, readSetBit} from './claim.js';
 import type {ValidateFile} from './clean.js';
 import {drainContenders} from './contenders.js';
 import {DEFAULT_HOLD, hold} from './hold.js';
-import {examineOwner} from './incarnation.js';
 import {type Certificate, type OnStep, type StepName, takeBack} from './take-back.js';
 import {examine, summarize, type Verdict} from './verdict.js';
 
@@ -76,20 +76,25 @@ function notDead(config: ConfigLock, verdict: Verdict): LockError {
   });
 }
 
-/** The same incarnation, the same epoch, still dead? The guard is in our hands, which proves that no copy of it lives. */
-function verifyStillDead(config: ConfigLock, verdict: Verdict, record: OwnerRecord | undefined): void {
-  const same =
-    record?.state === 'owned' &&
-    record.epoch === verdict.epoch &&
-    record.owner.identity === verdict.owner?.identity &&
-    config.bit.read() === 1;
-  if (!same)
-    throw new LockError(
-      'ERR_OWNER_CHANGED',
-      `the owner of ${config.name} changed while it was being recovered`,
-      {lock: config.name, path: config.file},
-    );
-  const dead = record.resigned === true || examineOwner(config.system, record.owner).existence === 'gone';
+/** With the guard in our hands: the same incarnation on record, the same epoch? Else throws ERR_OWNER_CHANGED. */
+export function verifyUnchanged(config: ConfigLock, {owner, epoch}: Verdict, read: ReadRecord): void {
+  const {bit} = config;
+  const now = bit.epoch();
+  const current = ownerOnRecord(bit.read(), {kind: bit.kind, epoch: now}, read);
+  const recorded = read.state === 'unreadable' ? 0 : read.epoch;
+  if (current?.identity === owner?.identity && Math.max(now, recorded) === epoch) return;
+  throw new LockError(
+    'ERR_OWNER_CHANGED',
+    `the owner of ${config.name} changed while it was being taken back`,
+    {lock: config.name, path: config.file},
+  );
+}
+
+/** Still set, still dead? The guard is in our hands, which proves that no copy of it lives. */
+function verifyStillDead(config: ConfigLock, verdict: Verdict, read: ReadRecord): void {
+  verifyUnchanged(config, verdict, read);
+  const {existence, resigned} = examineClaim(config.system, readSetBit(config.bit), read);
+  const dead = config.bit.read() === 1 && (resigned || existence === 'gone');
   if (!dead) throw notDead(config, verdict);
 }
 
@@ -131,6 +136,6 @@ export async function recover(config: ConfigLock, options: RecoverOptions = {}):
     drained,
     validate,
     step,
-    verify: record => verifyStillDead(config, verdict, record),
+    verify: read => verifyStillDead(config, verdict, read),
   });
 }

@@ -3,6 +3,7 @@ import {constants} from 'node:fs';
 import type {ConfigLock} from '../lock/config-lock.js';
 import {isClosed} from '../lock/gate.js';
 import type {ReadRecord} from '../lock/owner-record.js';
+import type {BitOwner} from '../os/lock-bit.js';
 import {LockFile} from '../os/lock-file.js';
 import {findOpeners, type Holder, readLockTable, type Waiter} from '../os/lock-table.js';
 import {type FileId, fileId} from '../os/mounts.js';
@@ -11,6 +12,8 @@ import {type FileId, fileId} from '../os/mounts.js';
 export interface Sight {
   readonly bit: 0 | 1 | undefined;
   readonly epoch: number | undefined;
+  /** As LockBit.owner. */
+  readonly setter: BitOwner | null | undefined;
   readonly problem: string | undefined;
   readonly record: ReadRecord;
   readonly guardHeld: boolean;
@@ -20,11 +23,12 @@ export interface Sight {
   readonly unreadable: readonly number[];
 }
 
-function readBit(config: ConfigLock): Pick<Sight, 'bit' | 'epoch' | 'problem'> {
+function readBit(config: ConfigLock): Pick<Sight, 'bit' | 'epoch' | 'setter' | 'problem'> {
   try {
-    return {bit: config.bit.read(), epoch: config.bit.epoch(), problem: undefined};
+    const {bit} = config;
+    return {bit: bit.read(), epoch: bit.epoch(), setter: bit.owner(), problem: undefined};
   } catch (error) {
-    return {bit: undefined, epoch: undefined, problem: (error as Error).message};
+    return {bit: undefined, epoch: undefined, setter: undefined, problem: (error as Error).message};
   }
 }
 
@@ -71,8 +75,8 @@ export async function lookSteadily(config: ConfigLock): Promise<{sight: Sight; s
   let sight = await look(config);
   for (let attempt = 0; attempt < 5; attempt++) {
     const again = {record: config.readRecord(), ...readBit(config), ...testLocks(config)};
-    const {record, bit, epoch, problem, guardHeld, onHold} = sight;
-    if (JSON.stringify(again) === JSON.stringify({record, bit, epoch, problem, guardHeld, onHold}))
+    const {record, bit, epoch, setter, problem, guardHeld, onHold} = sight;
+    if (JSON.stringify(again) === JSON.stringify({record, bit, epoch, setter, problem, guardHeld, onHold}))
       return {sight, steady: true};
     sight = await look(config);
   }

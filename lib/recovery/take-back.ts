@@ -4,12 +4,13 @@
  */
 import {LockError} from '../errors.js';
 import type {ConfigLock} from '../lock/config-lock.js';
-import {nextEpoch} from '../lock/epoch.js';
+import {changeHands} from '../lock/change-hands.js';
 import {
   type OwnedRecord,
   openRecord,
   ownerFor,
   type OwnerRecord,
+  type ReadRecord,
   replaceRecord,
 } from '../lock/owner-record.js';
 import {hasCode} from '../os/system-error.js';
@@ -77,44 +78,51 @@ export interface TakeBack {
   readonly validate: ValidateFile | undefined;
   readonly step: (name: StepName, facts?: Readonly<Record<string, unknown>>) => number;
   /** Judges once more, guard in hand; throws to end it here, with nothing changed. */
-  readonly verify: (record: OwnerRecord | undefined) => void;
-}
-
-function readOld(config: ConfigLock): OwnerRecord | undefined {
-  const record = config.readRecord();
-  return record.state === 'unreadable' ? undefined : record;
+  readonly verify: (read: ReadRecord) => void;
 }
 
 /**
- * The handover: the record names us, then the bit's epoch is compared and raised; the bit stays set. Both files are
- * replaced, so whatever the old owner still writes through its descriptors is lost. Killed in between, the record
- * names a dead recoverer of a higher epoch, and running recovery again goes on from there.
+ * The handover: record and bit name us at a new epoch; the bit stays set. Both files of a soft bit are replaced, and the
+ * record too, so whatever the old owner still writes through its descriptors is lost. Killed in between, the lock belongs
+ * to a dead recoverer or still to the old owner, and running recovery again goes on from there.
  */
 async function handOver(
   {config, forced, reason}: TakeBack,
   old: OwnerRecord | undefined,
 ): Promise<OwnedRecord> {
-  const before = config.bit.epoch();
-  const epoch = await nextEpoch(config.system, config.roots.state, Math.max(before, old?.epoch ?? 0));
+  const {bit, name, paths, roots, system} = config;
   const purpose = `${forced ? 'break-glass' : 'recovery'}: ${reason}`
     .slice(0, 200)
     .replaceAll(/[\0\n]/g, ' ');
-  const update = old?.state === 'owned' ? old.update : undefined;
-  const planned: OwnedRecord = {
+  const last = old?.state === 'owned' ? old : undefined;
+  const update = last?.update && {update: last.update};
+  const owner = ownerFor(system, purpose);
+  const record = (epoch: number): OwnedRecord => ({
     v: 1,
     state: 'owned',
-    lock: config.name,
+    lock: name,
     epoch,
-    owner: ownerFor(config.system, purpose),
-    ...(update && {update}),
-  };
-  replaceRecord(config.paths.owner, planned);
+    owner,
+    ...update,
+  });
+  // The kernel knows that an owner who resigned still lives; that it will never act again, it can't know.
+  const how = {forced: forced || last?.resigned === true};
+  let reached: number | undefined;
   try {
-    const record = {...planned, epoch: config.bit.handover(before, epoch)};
-    if (record.epoch !== epoch) replaceRecord(config.paths.owner, record);
-    return record;
+    const epoch = await changeHands({
+      system,
+      state: roots.state,
+      bit,
+      recorded: old?.epoch ?? 0,
+      take: (expected, next) => (reached = bit.handover(expected, next, how)),
+      write(next) {
+        replaceRecord(paths.owner, record(next));
+        reached = next;
+      },
+    });
+    return record(epoch);
   } catch (error) {
-    resign(config, planned);
+    if (reached !== undefined) resign(config, record(reached));
     throw error;
   }
 }
@@ -164,8 +172,9 @@ async function cleanAndClear(work: TakeBack, mine: OwnedRecord): Promise<Cleaned
 /** Takes the lock, cleans the file and clears the bit. Whatever is thrown, the lock can be recovered again. */
 export async function takeBack(work: TakeBack): Promise<Certificate> {
   const {config, hold, verdict, step} = work;
-  const old = readOld(config);
-  work.verify(old);
+  const read = config.readRecord();
+  work.verify(read);
+  const old = read.state === 'unreadable' ? undefined : read;
   step('verify', {state: verdict.state, epoch: verdict.epoch});
   hold.assertInForce();
   const mine = await handOver(work, old);

@@ -2,10 +2,11 @@
 import {basename} from 'node:path';
 import type {ConfigLock} from '../lock/config-lock.js';
 import type {Owner, ReadRecord} from '../lock/owner-record.js';
-import type {BitKind} from '../os/lock-bit.js';
+import type {BitKind, BitOwner} from '../os/lock-bit.js';
 import type {Holder, Waiter} from '../os/lock-table.js';
 import {describeProcess, examineProcess} from '../os/process.js';
-import {type Evidence, examineOwner, type Incarnation} from './incarnation.js';
+import {type Claim, examineClaim, ownerOnRecord} from './claim.js';
+import type {Evidence} from './incarnation.js';
 import {lookSteadily, type Sight} from './sight.js';
 
 /** Exactly one of these; UNKNOWN is an answer, and never releases a lock. */
@@ -22,7 +23,13 @@ export interface Verdict {
   readonly epoch: number | null;
   /** Owner on record; null when there is none or it can't be read. */
   readonly owner: Owner | null;
-  readonly bit: {readonly path: string; readonly kind: BitKind; readonly value: 0 | 1 | null};
+  readonly bit: {
+    readonly path: string;
+    readonly kind: BitKind;
+    readonly value: 0 | 1 | null;
+    /** The process that set it, where the kernel keeps that; null when it is clear or nobody knows. */
+    readonly owner: BitOwner | null;
+  };
   readonly holders: readonly Holder[];
   readonly waiters: readonly Waiter[];
   readonly evidence: readonly Evidence[];
@@ -107,39 +114,27 @@ function judgeHolders(config: ConfigLock, {holders}: Sight): Judgement {
   return {state: running.every(facts => facts.frozen !== undefined) ? 'FROZEN' : 'ALIVE', evidence};
 }
 
-/** The bit is set and somebody is on record: the incarnation and the guard decide. */
-function judgeOwner(
-  config: ConfigLock,
-  sight: Sight,
-  incarnation: Incarnation,
-  resigned: boolean,
-): Judgement {
-  const {existence, evidence} = incarnation;
-  if (existence === 'unknown') return {state: 'UNKNOWN', evidence: [evidence]};
-  if (!sight.guardHeld && (existence === 'gone' || resigned)) return {state: 'DEAD', evidence: [evidence]};
-  if (existence !== 'gone') return {state: existence === 'frozen' ? 'FROZEN' : 'ALIVE', evidence: [evidence]};
+/** The bit is set: who set it, and who has the guard, decide. */
+function judgeClaim(config: ConfigLock, sight: Sight, claim: Claim): Judgement {
+  const {existence, resigned, evidence} = claim;
+  if (existence === 'unknown') return {state: 'UNKNOWN', evidence};
+  if (!sight.guardHeld && (existence === 'gone' || resigned)) return {state: 'DEAD', evidence};
+  if (existence !== 'gone') return {state: existence === 'frozen' ? 'FROZEN' : 'ALIVE', evidence};
   const holders = judgeHolders(config, sight);
-  return {state: holders.state, evidence: [evidence, ...holders.evidence], passing: true};
+  return {state: holders.state, evidence: [...evidence, ...holders.evidence], passing: true};
 }
 
 function judge(config: ConfigLock, sight: Sight): Judgement {
-  const {bit, epoch, record, guardHeld} = sight;
+  const {bit, epoch, setter, record, guardHeld} = sight;
   if (bit === undefined || epoch === undefined || record.state === 'unreadable')
     return {state: 'UNKNOWN', evidence: []};
   if (bit === 0) return guardHeld ? judgeHolders(config, sight) : {state: 'FREE', evidence: []};
-  if (record.state === 'free' || record.epoch < epoch) {
-    const stranger = {
-      looked: 'bit and owner record together',
-      saw: `the bit is set, and the record knows no owner of epoch ${epoch}`,
-      follows: 'somebody set the bit who left no record: nobody vouches for an owner',
-    };
-    return {state: 'UNKNOWN', evidence: [stranger]};
-  }
-  return judgeOwner(config, sight, examineOwner(config.system, record.owner), record.resigned === true);
+  const {kind, path} = config.bit;
+  return judgeClaim(config, sight, examineClaim(config.system, {kind, path, epoch, owner: setter}, record));
 }
 
-function ownerOf({record}: Sight): Owner | null {
-  return record.state === 'owned' ? record.owner : null;
+function ownerOf(config: ConfigLock, {bit, epoch = 0, record}: Sight): Owner | null {
+  return ownerOnRecord(bit, {kind: config.bit.kind, epoch}, record);
 }
 
 function epochOf({record, epoch}: Sight): number | null {
@@ -147,13 +142,14 @@ function epochOf({record, epoch}: Sight): number | null {
   return record.state === 'unreadable' ? epoch : Math.max(epoch, record.epoch);
 }
 
-function force(name: string, owner: Owner | null, epoch: number | null): string {
-  return `locksmith break-glass ${name} --owner ${owner?.pid ?? 'unknown'} --epoch ${epoch ?? 'unknown'} --reason "..."`;
+function force(name: string, pid: number | undefined, epoch: number | null): string {
+  return `locksmith break-glass ${name} --owner ${pid ?? 'unknown'} --epoch ${epoch ?? 'unknown'} --reason "..."`;
 }
 
 /** What to do next, most careful first. */
 function advise(config: ConfigLock, sight: Sight, state: State): string[] {
-  const [name, owner, epoch] = [config.name, ownerOf(sight), epochOf(sight)];
+  const [name, owner, epoch] = [config.name, ownerOf(config, sight), epochOf(sight)];
+  const pid = owner?.pid ?? sight.setter?.pid;
   const asRoot =
     sight.unreadable.length > 0 && config.system.uid !== 0
       ? [`see more as root: sudo locksmith explain ${name}`]
@@ -167,16 +163,16 @@ function advise(config: ConfigLock, sight: Sight, state: State): string[] {
       return [
         ...asRoot,
         `wait for it: locksmith run ${name} -- COMMAND`,
-        ...(sight.bit === 1 ? [`by force, audited: ${force(name, owner, epoch)}`] : []),
+        ...(sight.bit === 1 ? [`by force, audited: ${force(name, pid, epoch)}`] : []),
       ];
     case 'FROZEN':
       return [
         ...asRoot,
-        `let it go on: kill -CONT ${owner?.pid ?? sight.holders[0]?.pid ?? 'PID'}`,
-        ...(owner ? [`by force, audited: ${force(name, owner, epoch)}`] : []),
+        `let it go on: kill -CONT ${pid ?? sight.holders[0]?.pid ?? 'PID'}`,
+        ...(pid === undefined ? [] : [`by force, audited: ${force(name, pid, epoch)}`]),
       ];
     case 'UNKNOWN':
-      return [...asRoot, `by force, audited: ${force(name, owner, epoch)}`];
+      return [...asRoot, `by force, audited: ${force(name, pid, epoch)}`];
   }
 }
 
@@ -211,8 +207,13 @@ export async function examine(config: ConfigLock): Promise<Verdict> {
     hot: sight.bit === 1,
     state,
     epoch: epochOf(sight),
-    owner: state === 'FREE' ? null : ownerOf(sight),
-    bit: {path: config.bit.path, kind: config.bit.kind, value: sight.bit ?? null},
+    owner: state === 'FREE' ? null : ownerOf(config, sight),
+    bit: {
+      path: config.bit.path,
+      kind: config.bit.kind,
+      value: sight.bit ?? null,
+      owner: sight.setter ?? null,
+    },
     holders: sight.holders,
     waiters: sight.waiters,
     evidence: [
@@ -230,10 +231,13 @@ export async function examine(config: ConfigLock): Promise<Verdict> {
 }
 
 /** The verdict in one sentence. */
-export function summarize({name, file, state, owner, waiters}: Verdict): string {
+export function summarize({name, file, state, owner, bit, waiters}: Verdict): string {
+  const stranger = bit.owner
+    ? `pid ${bit.owner.pid}, which set the bit and left no record`
+    : 'an owner that nobody vouches for';
   const who = owner
     ? `pid ${owner.pid} on ${owner.node}, since ${owner.since}${owner.purpose ? `, for "${owner.purpose}"` : ''}`
-    : 'an owner that nobody vouches for';
+    : stranger;
   const queue = waiters.length > 0 ? ` ${waiters.length} waiting.` : '';
   const label = `${name} (${basename(file)})`;
   switch (state) {

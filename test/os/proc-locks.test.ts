@@ -1,10 +1,11 @@
 /** Is the lock table read as the kernel means it? Recorded rows of all kinds, garbage, and the live table. */
-import {constants} from 'node:fs';
+import {constants, writeFileSync} from 'node:fs';
 import {join} from 'node:path';
 import test from 'ava';
 import {LockFile} from '../../lib/os/lock-file.js';
 import {listLocks} from '../../lib/os/lock-table.js';
 import {type LockRow, native} from '../../lib/os/native.js';
+import {system} from '../../lib/os/system.js';
 import {errnoOf} from '../../lib/os/system-error.js';
 import {scratch} from '../helpers/scratch.js';
 
@@ -126,4 +127,16 @@ test('a flock and its waiter are listed with their pids', async t => {
   t.deepEqual(list.locks[0]?.waiters, [{pid: process.pid, kind: 'flock'}]);
   held.unlock();
   await waits;
+});
+
+test('an exclusive lock that the kernel printed twice is one lock; equal shared ones are two', async t => {
+  const {directory} = scratch(t);
+  const exclusive = 'OFDLCK ADVISORY  WRITE -1 08:01:12 0 EOF';
+  const shared = 'FLOCK  ADVISORY  READ 7 08:01:13 0 EOF';
+  writeFileSync(join(directory, 'locks'), `1: ${exclusive}\n2: ${shared}\n3: ${shared}\n4: ${exclusive}\n`);
+  const {locks} = await listLocks({system: {...system(), procRoot: directory}});
+  t.deepEqual(
+    locks.map(({kind, mode}) => `${kind} ${mode}`),
+    ['ofd exclusive', 'flock shared', 'flock shared'],
+  );
 });

@@ -1,0 +1,89 @@
+/** How is a lock bit of the kernel module used? Its files mean what docs/sysfs-locks says. */
+import {existsSync} from 'node:fs';
+import {join} from 'node:path';
+import type {BitOwner, LockBit} from './lock-bit.js';
+import {native} from './native.js';
+import type {System} from './system.js';
+import {check, errnoOf, hasCode, SystemError} from './system-error.js';
+
+/** Where the module keeps its bits: `/sys/locks`. */
+export function kernelBits({sysRoot}: System): string {
+  return join(sysRoot, 'locks');
+}
+
+/** Is the module loaded? */
+export function hasKernelBits(system: System): boolean {
+  return existsSync(join(kernelBits(system), 'create'));
+}
+
+function read(path: string): string {
+  return check<string>(native.readAttribute(path), 'read', path);
+}
+
+function readEpoch(path: string): number {
+  return check<number>(native.readEpoch(path), 'read', path);
+}
+
+function write(path: string, value: string | number): void {
+  check(native.writeAttribute(path, `${value}\n`), 'write', path);
+}
+
+function parseOwner(text: string, path: string): BitOwner | null {
+  if (text === 'none\n') return null;
+  const match = /^(\d+) (alive|dead)\n$/.exec(text);
+  if (!match) throw new SystemError(errnoOf('EBADMSG'), 'read', path);
+  return {pid: Number(match[1]), alive: match[2] === 'alive'};
+}
+
+/**
+ * Makes sure that the kernel's next epoch is at least `next`. Only a lock that had a higher one can need that: the clock
+ * was set back before the module was loaded anew. The parameter reads as the last epoch given to any lock, and what is
+ * written to it is a floor.
+ */
+function raiseEpochs(root: string, next: number): void {
+  const base = join(root, '../module/locksmith/parameters/epoch_base');
+  if (readEpoch(base) < next - 1) write(base, next - 1);
+}
+
+export function kernelBit(root: string, name: string): LockBit {
+  const directory = join(root, name);
+  const file = (attribute: string) => join(directory, attribute);
+  const path = file('conf_locked');
+  const epoch = () => readEpoch(file('epoch'));
+  return {
+    kind: 'kernel',
+    directory,
+    path,
+    read: () => check<0 | 1>(native.readBit(path), 'read', path),
+    epoch,
+    owner: () => parseOwner(read(file('owner')), file('owner')),
+    set(expected, next) {
+      if (epoch() !== expected) throw new SystemError(errnoOf('ESTALE'), 'write', path);
+      raiseEpochs(root, next);
+      write(path, 1);
+      return epoch();
+    },
+    clear(known) {
+      write(file('release'), known);
+    },
+    handover(expected, next, {forced} = {forced: false}) {
+      raiseEpochs(root, next);
+      write(file(forced ? 'force' : 'handover'), expected);
+      return epoch();
+    },
+  };
+}
+
+/** Makes a lock in the kernel; one that is there already is as good. Throws SystemError: EACCES, ENOSPC. */
+export function createKernelBit(root: string, name: string): void {
+  try {
+    write(join(root, 'create'), name);
+  } catch (error) {
+    if (!hasCode(error, 'EEXIST')) throw error;
+  }
+}
+
+/** Removes a lock from the kernel. Throws SystemError: EBUSY while its bit is set, ENOENT when there is none. */
+export function removeKernelBit(root: string, name: string): void {
+  write(join(root, 'remove'), name);
+}
