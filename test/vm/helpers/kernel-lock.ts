@@ -1,9 +1,10 @@
 /** Where does a test in the machine work? On a lock of its own in the kernel, which goes when the test has ended. */
-import {type ChildProcess, spawn} from 'node:child_process';
+import {type ChildProcessByStdio, spawn} from 'node:child_process';
 import {once} from 'node:events';
 import {mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync} from 'node:fs';
 import {tmpdir} from 'node:os';
 import {basename, join} from 'node:path';
+import type {Readable, Writable} from 'node:stream';
 import type {ExecutionContext} from 'ava';
 import {removeKernelBit} from '../../../lib/os/kernel-bit.js';
 import {openLockBit} from '../../../lib/os/lock-bit.js';
@@ -54,11 +55,13 @@ export function shown({bit}: KernelScratch, file: 'conf_locked' | 'owner' | 'epo
   return readFileSync(join(bit, file), 'utf8').trimEnd();
 }
 
+type Shell = ChildProcessByStdio<Writable, Readable, null>;
+
 /** A shell that knows nothing of Locksmith. It sets the bit, and does what it is told on standard input afterwards. */
 export class Stranger {
-  readonly #shell: ChildProcess;
+  readonly #shell: Shell;
 
-  private constructor(shell: ChildProcess) {
+  private constructor(shell: Shell) {
     this.#shell = shell;
   }
 
@@ -74,14 +77,32 @@ export class Stranger {
     return this.#shell.pid ?? 0;
   }
 
-  /** Runs a line, and waits until it is done. */
+  get #ended(): boolean {
+    return this.#shell.exitCode !== null || this.#shell.signalCode !== null;
+  }
+
+  /** Runs a line, and waits until it is done. Rejects when the shell ends instead. */
   async tell(line: string): Promise<void> {
-    this.#shell.stdin?.write(`${line}; echo done\n`);
-    if (this.#shell.stdout) await once(this.#shell.stdout, 'data');
+    const settled = new AbortController();
+    const {signal} = settled;
+    const ended = once(this.#shell, 'close', {signal}).then(() => {
+      throw new Error(`the shell ended at: ${line}`);
+    });
+    this.#shell.stdin.write(`${line}; echo done\n`);
+    await Promise.race([once(this.#shell.stdout, 'data', {signal}), ended]);
+    ended.catch(() => undefined);
+    settled.abort();
+  }
+
+  /** Lets the shell end by itself. */
+  async leave(): Promise<void> {
+    const end = once(this.#shell, 'exit');
+    this.#shell.stdin.end();
+    await end;
   }
 
   async kill(): Promise<void> {
-    if (this.#shell.exitCode !== null || this.#shell.signalCode !== null) return;
+    if (this.#ended) return;
     const end = once(this.#shell, 'exit');
     this.#shell.kill('SIGKILL');
     await waitForExit(this.pid);
