@@ -27,7 +27,7 @@ export interface MachineOptions {
 }
 
 const project = fileURLToPath(new URL('../../../', import.meta.url));
-const LIMIT_SECONDS = 300;
+const LIMIT_SECONDS = 600;
 
 const PARAMETERS = [
   'LOCKSMITH_INSIDE_VM=1',
