@@ -1,7 +1,8 @@
 /** Does the library do with the kernel's bits what it does with plain files, and what only the kernel makes possible? */
-import {execFileSync} from 'node:child_process';
+import {execFileSync, spawnSync} from 'node:child_process';
 import {existsSync, readdirSync, readFileSync, writeFileSync} from 'node:fs';
 import {dirname, join} from 'node:path';
+import {fileURLToPath} from 'node:url';
 import test from 'ava';
 import type {LockError} from '../../lib/errors.js';
 import type {SystemError} from '../../lib/os/system-error.js';
@@ -135,6 +136,48 @@ test.serial('a waiter for the end of an orphan is woken when somebody has recove
   await (await waiting).release();
   t.is(shown(place, 'owner'), 'none');
 });
+
+test.serial(
+  'killed between the kernel’s handover and the record, the next recovery still knows the update',
+  async t => {
+    const place = kernelScratch(t);
+    const config = await openScratch(place);
+    const owner = await actor(t, place);
+    await owner.do('begin-update', {content: NEW});
+    await owner.kill();
+    const epoch = shown(place, 'epoch');
+    execFileSync('sh', ['-c', `echo ${epoch} > ${place.bit}/handover`]);
+    const verdict = await config.examine();
+    t.is(verdict.state, 'DEAD');
+    t.is(verdict.owner, null, 'the one on record is not the one who has it');
+    t.true((verdict.epoch ?? 0) > Number(epoch));
+    t.is((await config.recover()).outcome, 'rolled-back');
+    t.deepEqual(readdirSync(dirname(place.file)), [`${place.name}.conf`]);
+  },
+);
+
+for (const step of ['handover', 'clean'])
+  test.serial(
+    `a recoverer that is killed behind "${step}" leaves a lock that the next one takes`,
+    async t => {
+      const place = kernelScratch(t);
+      const config = await openScratch(place);
+      const owner = await actor(t, place);
+      await owner.do('begin-update', {content: NEW});
+      await owner.kill();
+      const program = fileURLToPath(new URL('../fixtures/dying-recoverer.js', import.meta.url));
+      const {signal, pid} = spawnSync(process.execPath, [program, JSON.stringify({...place, step})]);
+      t.is(signal, 'SIGKILL');
+      t.is(shown(place, 'owner'), `${pid} dead`);
+      const {state, owner: named, epoch} = await config.examine();
+      t.is(state, 'DEAD');
+      t.is(named?.pid, pid);
+      const clear = await config.recover();
+      t.is(clear.outcome, 'rolled-back');
+      t.is(clear.epochs.before, epoch ?? 0);
+      t.is((await config.examine()).state, 'FREE');
+    },
+  );
 
 test.serial('a frozen owner is taken from by force only, and is fenced when it wakes', async t => {
   const place = kernelScratch(t);
