@@ -5,7 +5,7 @@ import {join} from 'node:path';
 import {fileURLToPath} from 'node:url';
 import test from 'ava';
 import type {Finding} from '../../lib/cli/health-checks.js';
-import type {Verdict} from '../../lib/recovery/verdict.js';
+import type {FileVerdict} from '../../lib/recovery/file-verdict.js';
 import {kernelScratch, shown, Stranger} from './helpers/kernel-lock.js';
 
 const MAIN = fileURLToPath(new URL('../../lib/cli/main.js', import.meta.url));
@@ -34,6 +34,12 @@ function locksmith(
   });
 }
 
+/** What the doctor found in one check. */
+async function finding(check: string): Promise<Finding | undefined> {
+  const {stdout} = await locksmith(['doctor', '--json']);
+  return (JSON.parse(stdout) as (Finding & {check: string})[]).find(each => each.check === check);
+}
+
 test.serial('the demo plays on the kernel’s bit, and leaves nothing in the kernel', async t => {
   const {status, stdout, stderr} = await locksmith(['demo']);
   t.is(status, 0, stderr);
@@ -47,35 +53,47 @@ test.serial('the demo plays on the kernel’s bit, and leaves nothing in the ker
 });
 
 test.serial(
-  'for root the kernel’s bits are the default; a ghost is shown, explained and cleared',
+  'a ghost that Locksmith has never heard of is explained and taken back by the file’s path',
   async t => {
     const place = kernelScratch(t);
-    const {status} = await locksmith(['run', place.file, '--', 'true']);
-    t.is(status, 0);
+    writeFileSync('/sys/locks/create', place.name);
     const stranger = await Stranger.set(t, place);
     await stranger.kill();
-    const hot = await locksmith(['run', place.name, '-s', '-n', '--', 'true']);
-    t.is(hot.status, 1);
-    t.is(hot.stderr.split('\n')[0], `ERROR: ${place.name}.conf: HOT`);
-    const explained = await locksmith(['explain', place.name, '--json']);
-    const {state, bit} = JSON.parse(explained.stdout) as Verdict;
-    t.is(state, 'DEAD');
-    t.deepEqual(bit, {
-      path: `${place.bit}/conf_locked`,
-      kind: 'kernel',
-      value: 1,
-      owner: {pid: stranger.pid, alive: false},
+
+    const explained = await locksmith(['explain', place.file, '--json']);
+    const seen = JSON.parse(explained.stdout) as FileVerdict;
+    t.like(seen, {name: null, hot: true, state: 'DEAD', next: [`locksmith recover ${place.file}`]});
+    t.deepEqual(seen.bit?.owner, {pid: stranger.pid, alive: false});
+    t.false(existsSync(`/run/locksmith/locks/${place.name}`), 'looking makes no lock');
+    const byName = await locksmith(['explain', place.name]);
+    t.is(byName.status, 2);
+    t.regex(byName.stderr, new RegExp(`set by pid ${stranger.pid}, dead: give the path of the file`));
+    t.like(await finding('stray bits'), {
+      health: 'warn',
+      saw: `set by somebody else: ${place.name} (pid ${stranger.pid}, dead)`,
     });
-    const recovered = await locksmith(['recover', place.name]);
+
+    const recovered = await locksmith(['recover', place.file]);
     t.is(recovered.status, 0, recovered.stderr);
     t.is(shown(place, 'conf_locked'), '0');
-    const doctor = await locksmith(['doctor', '--json']);
-    const findings = JSON.parse(doctor.stdout) as (Finding & {check: string})[];
-    const bits = findings.find(({check}) => check === 'lock bits');
+    const bits = await finding('lock bits');
     t.is(bits?.health, 'ok');
-    t.regex(bits?.saw ?? '', new RegExp(`kernel bits in /sys/locks.*${place.name}`));
+    t.regex(bits?.saw ?? '', new RegExp(`kernel bits in /sys/locks: .*${place.name}`));
   },
 );
+
+test.serial('a stranger’s bit of a lock is HOT, and is cleared safely', async t => {
+  const place = kernelScratch(t);
+  t.is((await locksmith(['run', place.file, '--', 'true'])).status, 0);
+  const stranger = await Stranger.set(t, place);
+  await stranger.kill();
+  const hot = await locksmith(['run', place.name, '-s', '-n', '--', 'true']);
+  t.is(hot.status, 1);
+  t.is(hot.stderr.split('\n')[0], `ERROR: ${place.name}.conf: HOT`);
+  const cleared = await locksmith(['bit', place.name, '0']);
+  t.is(cleared.status, 0, cleared.stderr);
+  t.is(shown(place, 'conf_locked'), '0');
+});
 
 /** What udev would do when the module is loaded or a lock is made: the commands of the packaged rules. */
 function applyRules(subsystem: 'module' | 'locks', devpath: string): void {
