@@ -1,5 +1,6 @@
 /** Does the library do with the kernel's bits what it does with plain files, and what only the kernel makes possible? */
-import {execFileSync, spawnSync} from 'node:child_process';
+import {execFileSync, spawn} from 'node:child_process';
+import {once} from 'node:events';
 import {existsSync, readdirSync, readFileSync, writeFileSync} from 'node:fs';
 import {dirname, join} from 'node:path';
 import {fileURLToPath} from 'node:url';
@@ -11,10 +12,12 @@ import {actor} from '../helpers/actor.js';
 import {NEW, OLD, openScratch} from '../helpers/scratch.js';
 import {kernelScratch, shown, Stranger} from './helpers/kernel-lock.js';
 
+// Each test has a lock of its own; those that change the whole module are serial, and so run first.
+
 const MODULE = '/vm/locksmith.ko';
 const EPOCH_BASE = '/sys/module/locksmith/parameters/epoch_base';
 
-test.serial('an owner has the bit in the kernel, at an epoch that grows', async t => {
+test('an owner has the bit in the kernel, at an epoch that grows', async t => {
   const place = kernelScratch(t);
   const config = await openScratch(place);
   t.is(config.bit.path, `${place.bit}/conf_locked`);
@@ -37,41 +40,38 @@ test.serial('an owner has the bit in the kernel, at an epoch that grows', async 
   t.is(readFileSync(place.file, 'utf8'), NEW);
 });
 
-test.serial(
-  'an owner that dies in an update is proven dead by record and kernel, and is taken back',
-  async t => {
-    const place = kernelScratch(t);
-    const config = await openScratch(place);
-    const owner = await actor(t, place);
-    await owner.do('begin-update', {content: NEW});
-    const before = Number(shown(place, 'epoch'));
-    await owner.kill();
-    t.is(shown(place, 'owner'), `${owner.pid} dead`);
-    const verdict = await config.examine();
-    t.is(verdict.state, 'DEAD');
-    t.is(verdict.owner?.pid, owner.pid);
-    t.deepEqual(verdict.bit.owner, {pid: owner.pid, alive: false});
-    t.true(verdict.evidence.some(({looked}) => looked === join(place.bit, 'owner')));
-    await t.throwsAsync(config.acquire(), {code: 'ERR_ORPHANED'});
-    const seen: string[] = [];
-    const clear = await config.recover({
-      onStep: ({step}) => seen.push(`${step} ${shown(place, 'conf_locked')}`),
-    });
-    t.is(clear.outcome, 'rolled-back');
-    t.is(clear.epochs.before, before);
-    t.is(clear.epochs.after, Number(shown(place, 'epoch')));
-    t.true(clear.epochs.after > before);
-    t.deepEqual(
-      seen.filter(step => step.endsWith(' 0')),
-      ['clear 0', 'all-clear 0'],
-    );
-    t.is(readFileSync(place.file, 'utf8'), OLD);
-    t.deepEqual(readdirSync(dirname(place.file)), [`${place.name}.conf`]);
-    t.is((await config.examine()).state, 'FREE');
-  },
-);
+test('an owner that dies in an update is proven dead by record and kernel, and is taken back', async t => {
+  const place = kernelScratch(t);
+  const config = await openScratch(place);
+  const owner = await actor(t, place);
+  await owner.do('begin-update', {content: NEW});
+  const before = Number(shown(place, 'epoch'));
+  await owner.kill();
+  t.is(shown(place, 'owner'), `${owner.pid} dead`);
+  const verdict = await config.examine();
+  t.is(verdict.state, 'DEAD');
+  t.is(verdict.owner?.pid, owner.pid);
+  t.deepEqual(verdict.bit.owner, {pid: owner.pid, alive: false});
+  t.true(verdict.evidence.some(({looked}) => looked === join(place.bit, 'owner')));
+  await t.throwsAsync(config.acquire(), {code: 'ERR_ORPHANED'});
+  const seen: string[] = [];
+  const clear = await config.recover({
+    onStep: ({step}) => seen.push(`${step} ${shown(place, 'conf_locked')}`),
+  });
+  t.is(clear.outcome, 'rolled-back');
+  t.is(clear.epochs.before, before);
+  t.is(clear.epochs.after, Number(shown(place, 'epoch')));
+  t.true(clear.epochs.after > before);
+  t.deepEqual(
+    seen.filter(step => step.endsWith(' 0')),
+    ['clear 0', 'all-clear 0'],
+  );
+  t.is(readFileSync(place.file, 'utf8'), OLD);
+  t.deepEqual(readdirSync(dirname(place.file)), [`${place.name}.conf`]);
+  t.is((await config.examine()).state, 'FREE');
+});
 
-test.serial('a stranger’s bit whose shell has ended is a ghost that is explained and taken back', async t => {
+test('a stranger’s bit whose shell has ended is a ghost that is explained and taken back', async t => {
   const place = kernelScratch(t);
   const config = await openScratch(place);
   const stranger = await Stranger.set(t, place);
@@ -88,7 +88,7 @@ test.serial('a stranger’s bit whose shell has ended is a ghost that is explain
   await config.update(() => NEW);
 });
 
-test.serial('a stranger who lives is left in peace, waited for, and taken from when he dies', async t => {
+test('a stranger who lives is left in peace, waited for, and taken from when he dies', async t => {
   const place = kernelScratch(t);
   const config = await openScratch(place);
   const stranger = await Stranger.set(t, place);
@@ -114,7 +114,7 @@ test.serial('a stranger who lives is left in peace, waited for, and taken from w
   await owned.release();
 });
 
-test.serial('root clears the bit of the dead by hand, and the lock is free', async t => {
+test('root clears the bit of the dead by hand, and the lock is free', async t => {
   const place = kernelScratch(t);
   const config = await openScratch(place);
   const owner = await actor(t, place);
@@ -127,7 +127,7 @@ test.serial('root clears the bit of the dead by hand, and the lock is free', asy
   t.true(owned.epoch > Number(epoch));
 });
 
-test.serial('a waiter for the end of an orphan is woken when somebody has recovered it', async t => {
+test('a waiter for the end of an orphan is woken when somebody has recovered it', async t => {
   const place = kernelScratch(t);
   const config = await openScratch(place);
   await (await Stranger.set(t, place)).kill();
@@ -137,49 +137,44 @@ test.serial('a waiter for the end of an orphan is woken when somebody has recove
   t.is(shown(place, 'owner'), 'none');
 });
 
-test.serial(
-  'killed between the kernel’s handover and the record, the next recovery still knows the update',
-  async t => {
+test('killed between the kernel’s handover and the record, the next recovery still knows the update', async t => {
+  const place = kernelScratch(t);
+  const config = await openScratch(place);
+  const owner = await actor(t, place);
+  await owner.do('begin-update', {content: NEW});
+  await owner.kill();
+  const epoch = shown(place, 'epoch');
+  execFileSync('sh', ['-c', `echo ${epoch} > ${place.bit}/handover`]);
+  const verdict = await config.examine();
+  t.is(verdict.state, 'DEAD');
+  t.is(verdict.owner, null, 'the one on record is not the one who has it');
+  t.true((verdict.epoch ?? 0) > Number(epoch));
+  t.is((await config.recover()).outcome, 'rolled-back');
+  t.deepEqual(readdirSync(dirname(place.file)), [`${place.name}.conf`]);
+});
+
+for (const step of ['handover', 'clean'])
+  test(`a recoverer that is killed behind "${step}" leaves a lock that the next one takes`, async t => {
     const place = kernelScratch(t);
     const config = await openScratch(place);
     const owner = await actor(t, place);
     await owner.do('begin-update', {content: NEW});
     await owner.kill();
-    const epoch = shown(place, 'epoch');
-    execFileSync('sh', ['-c', `echo ${epoch} > ${place.bit}/handover`]);
-    const verdict = await config.examine();
-    t.is(verdict.state, 'DEAD');
-    t.is(verdict.owner, null, 'the one on record is not the one who has it');
-    t.true((verdict.epoch ?? 0) > Number(epoch));
-    t.is((await config.recover()).outcome, 'rolled-back');
-    t.deepEqual(readdirSync(dirname(place.file)), [`${place.name}.conf`]);
-  },
-);
+    const program = fileURLToPath(new URL('../fixtures/dying-recoverer.js', import.meta.url));
+    const recoverer = spawn(process.execPath, [program, JSON.stringify({...place, step})]);
+    const {pid} = recoverer;
+    t.deepEqual(await once(recoverer, 'exit'), [null, 'SIGKILL']);
+    t.is(shown(place, 'owner'), `${pid} dead`);
+    const {state, owner: named, epoch} = await config.examine();
+    t.is(state, 'DEAD');
+    t.is(named?.pid, pid);
+    const clear = await config.recover();
+    t.is(clear.outcome, 'rolled-back');
+    t.is(clear.epochs.before, epoch ?? 0);
+    t.is((await config.examine()).state, 'FREE');
+  });
 
-for (const step of ['handover', 'clean'])
-  test.serial(
-    `a recoverer that is killed behind "${step}" leaves a lock that the next one takes`,
-    async t => {
-      const place = kernelScratch(t);
-      const config = await openScratch(place);
-      const owner = await actor(t, place);
-      await owner.do('begin-update', {content: NEW});
-      await owner.kill();
-      const program = fileURLToPath(new URL('../fixtures/dying-recoverer.js', import.meta.url));
-      const {signal, pid} = spawnSync(process.execPath, [program, JSON.stringify({...place, step})]);
-      t.is(signal, 'SIGKILL');
-      t.is(shown(place, 'owner'), `${pid} dead`);
-      const {state, owner: named, epoch} = await config.examine();
-      t.is(state, 'DEAD');
-      t.is(named?.pid, pid);
-      const clear = await config.recover();
-      t.is(clear.outcome, 'rolled-back');
-      t.is(clear.epochs.before, epoch ?? 0);
-      t.is((await config.examine()).state, 'FREE');
-    },
-  );
-
-test.serial('a frozen owner is taken from by force only, and is fenced when it wakes', async t => {
+test('a frozen owner is taken from by force only, and is fenced when it wakes', async t => {
   const place = kernelScratch(t);
   const config = await openScratch(place);
   const owner = await actor(t, place);
@@ -203,7 +198,7 @@ test.serial('a frozen owner is taken from by force only, and is fenced when it w
   t.is(shown(place, 'conf_locked'), '0');
 });
 
-test.serial('a living stranger is named by his pid, and yields to force', async t => {
+test('a living stranger is named by his pid, and yields to force', async t => {
   const place = kernelScratch(t);
   const config = await openScratch(place);
   const stranger = await Stranger.set(t, place);
@@ -217,7 +212,7 @@ test.serial('a living stranger is named by his pid, and yields to force', async 
   t.is(shown(place, 'owner'), 'none');
 });
 
-test.serial('a recovery that fails but lives on gives way to the next one', async t => {
+test('a recovery that fails but lives on gives way to the next one', async t => {
   const place = kernelScratch(t);
   const config = await openScratch(place);
   await (await Stranger.set(t, place)).kill();
@@ -235,7 +230,7 @@ test.serial('a recovery that fails but lives on gives way to the next one', asyn
   t.deepEqual(kinds, ['recover.intent', 'recover.intent', 'all-clear']);
 });
 
-test.serial('an owner in a pid namespace that has gone is dead, by the word of the kernel', async t => {
+test('an owner in a pid namespace that has gone is dead, by the word of the kernel', async t => {
   const place = kernelScratch(t);
   const config = await openScratch(place);
   const stranger = await Stranger.set(t, place, 'unshare', '-p', '-f');
