@@ -6,12 +6,12 @@ const USAGE = `usage: npm run test:vm -- [--kernel SERIES] [--match TITLE] [--li
   FILE, NAME       what to run inside, all of test/vm by default: test/vm/boot.test.ts, or just boot
   --match TITLE    only tests with that title; * stands for anything
   --kernel SERIES  the kernel to boot: 6.12 (default) or 6.1
-  --limit SECONDS  how long the machine may run: 300 by default`;
+  --limit SECONDS  how long the machine may run: 600 by default`;
 
 const OPTIONS = {
   kernel: {type: 'string'},
   match: {type: 'string', multiple: true, default: []},
-  limit: {type: 'string', default: '300'},
+  limit: {type: 'string', default: '600'},
   help: {type: 'boolean', short: 'h'},
 };
 

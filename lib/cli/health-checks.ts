@@ -1,8 +1,10 @@
 /** Is this machine fit for Locksmith, and is its state in order? One table of checks. */
-import {constants, existsSync, lstatSync, readdirSync, readFileSync, statSync} from 'node:fs';
+import {accessSync, constants, existsSync, lstatSync, readdirSync, readFileSync, statSync} from 'node:fs';
 import {dirname, join} from 'node:path';
 import {listNames, checkRoot, type Roots} from '../lock/layout.js';
 import {STAMP} from '../lock/update.js';
+import {hasKernelBits, kernelBits} from '../os/kernel-bit.js';
+import {type BitKind, openLockBit} from '../os/lock-bit.js';
 import {LockFile} from '../os/lock-file.js';
 import {readLockTable, scanDescriptors} from '../os/lock-table.js';
 import {addonFile, native} from '../os/native.js';
@@ -50,11 +52,59 @@ function configsOf(roots: Roots): GuardedConfig[] {
   return listNames(roots).flatMap(name => findConfigLock(name) ?? []);
 }
 
-function checkBits({roots}: Surroundings): Finding {
-  const kinds = new Set(configsOf(roots).map(({bit}) => bit.kind));
-  const kind = kinds.size > 0 ? [...kinds].join(' and ') : 'none yet';
-  const module = existsSync('/sys/locks') ? 'the kernel module is loaded' : 'no kernel module: soft bits';
-  return ok(`${kind} (${module})`);
+function namesOf(kind: BitKind, roots: Roots): string {
+  return configsOf(roots)
+    .filter(({bit}) => bit.kind === kind)
+    .map(({name}) => name)
+    .join(' ');
+}
+
+/** Kernel bits, soft bits, or what keeps us from the better ones. */
+function checkBits({system, roots}: Surroundings): Finding {
+  const install = 'dkms and modprobe locksmith: see docs/operations.md';
+  const loaded = hasKernelBits(system);
+  const inKernel = namesOf('kernel', roots);
+  if (roots.bits !== kernelBits(system))
+    return loaded || system.uid !== 0
+      ? ok(`soft bits in ${roots.bits}${loaded ? ', although the kernel module is loaded' : ''}`)
+      : warn(`soft bits in ${roots.bits}: the kernel module locksmith is not loaded`, install);
+  if (!loaded) return fail(`${roots.bits} is not there: the kernel module locksmith is not loaded`, install);
+  const soft = namesOf('soft', roots);
+  if (soft !== '')
+    return warn(
+      `the kernel module is loaded, but these locks were made with soft bits: ${soft}`,
+      'they keep them until the next boot',
+    );
+  return ok(`kernel bits in ${roots.bits}${inKernel === '' ? '' : `: ${inKernel}`}`);
+}
+
+/** Bits that are set and that no lock of ours knows: somebody else's, or of a lock whose directory is gone. */
+function checkStrayBits({system, roots}: Surroundings): Finding {
+  if (roots.bits !== kernelBits(system) || !hasKernelBits(system)) return ok('the kernel has none');
+  const ours = new Set(listNames(roots));
+  const strays = readdirSync(roots.bits, {withFileTypes: true})
+    .filter(entry => entry.isDirectory() && !ours.has(entry.name))
+    .map(({name}) => ({name, owner: openLockBit(roots.bits, name).owner()}));
+  const set = strays.flatMap(({name, owner}) =>
+    owner ? [`${name} (pid ${owner.pid}, ${owner.alive ? 'alive' : 'dead'})`] : [],
+  );
+  if (set.length === 0) return ok(`${strays.length} bits in the kernel are not ours, none of them is set`);
+  return warn(`set by somebody else: ${set.join(', ')}`, 'locksmith explain FILE, for the file of that name');
+}
+
+/** May this user make locks in the kernel? */
+function checkBitRights({system, roots}: Surroundings): Finding {
+  if (roots.bits !== kernelBits(system)) return ok('soft bits need none');
+  const create = join(roots.bits, 'create');
+  try {
+    accessSync(create, constants.W_OK);
+  } catch (error) {
+    return warn(
+      `${(error as NodeJS.ErrnoException).code}: ${create} is not writable for uid ${system.uid}`,
+      'run as root, or join the group locksmith (docs/operations.md)',
+    );
+  }
+  return ok(`${create} is writable`);
 }
 
 function checkIdentity(): Finding {
@@ -170,6 +220,8 @@ export const HEALTH_CHECKS: readonly Check[] = [
   {what: 'state directory', look: ({system, roots}) => checkDirectory(system, roots.state)},
   {what: 'bits directory', look: ({system, roots}) => checkDirectory(system, roots.bits)},
   {what: 'lock bits', look: checkBits},
+  {what: 'rights to bits', look: checkBitRights},
+  {what: 'stray bits', look: checkStrayBits},
   {what: 'process identity', look: checkIdentity},
   {what: 'locks', look: checkLocks},
   {what: 'lock table', look: checkLockTable},

@@ -43,7 +43,10 @@ const ENVIRONMENT = [
     '  LOCKSMITH_STATE',
     'durable state: audit log and epochs; /var/lib/locksmith for root, else $XDG_STATE_HOME/locksmith',
   ],
-  ['  LOCKSMITH_BITS', 'lock bits; $LOCKSMITH_RUN/bits'],
+  [
+    '  LOCKSMITH_BITS',
+    'lock bits; /sys/locks with /run/locksmith where the kernel module is loaded, else $LOCKSMITH_RUN/bits',
+  ],
   ['  NO_COLOR', 'no colours, also on a terminal'],
 ];
 

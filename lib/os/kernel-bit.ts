@@ -1,5 +1,5 @@
 /** How is a lock bit of the kernel module used? Its files mean what docs/sysfs-locks says. */
-import {existsSync} from 'node:fs';
+import {accessSync, constants, existsSync} from 'node:fs';
 import {join} from 'node:path';
 import type {BitOwner, LockBit} from './lock-bit.js';
 import {native} from './native.js';
@@ -14,6 +14,18 @@ export function kernelBits({sysRoot}: System): string {
 /** Is the module loaded? */
 export function hasKernelBits(system: System): boolean {
   return existsSync(join(kernelBits(system), 'create'));
+}
+
+/** May we make a lock of that name in the kernel, which must not be there yet? */
+export function mayCreateKernelBit(system: System, name: string): boolean {
+  const root = kernelBits(system);
+  if (!hasKernelBits(system) || existsSync(join(root, name))) return false;
+  try {
+    accessSync(join(root, 'create'), constants.W_OK);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 function read(path: string): string {

@@ -1,4 +1,5 @@
 /** Who set the bit, and does that process still exist? The owner record and the kernel are both heard. */
+import {dirname, join} from 'node:path';
 import type {Owner, OwnedRecord, ReadRecord} from '../lock/owner-record.js';
 import type {BitKind, BitOwner, LockBit} from '../os/lock-bit.js';
 import {describeProcess, examineProcess} from '../os/process.js';
@@ -58,7 +59,7 @@ function strangerEvidence({epoch}: SetBit): Evidence {
 
 /** What the kernel says of the process that set the bit. */
 function examineSetter(system: System, path: string, {pid, alive}: BitOwner): Incarnation {
-  const looked = `owner beside ${path}`;
+  const looked = join(dirname(path), 'owner');
   if (!alive) {
     const follows =
       'the process that set the bit is gone: the kernel remembers the process, not its number, so nobody is taken for it';

@@ -27,7 +27,7 @@ export interface MachineOptions {
 }
 
 const project = fileURLToPath(new URL('../../../', import.meta.url));
-const LIMIT_SECONDS = 300;
+const LIMIT_SECONDS = 600;
 /**
  * QEMU 7.2, with several emulated processors, now and then runs a breakpoint that Linux has long removed from its own
  * code: "Oops: int3" in one boot of a hundred, while most of that patching is done.

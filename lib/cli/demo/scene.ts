@@ -7,6 +7,9 @@ import {join} from 'node:path';
 import {createInterface} from 'node:readline';
 import {text} from 'node:stream/consumers';
 import {fileURLToPath} from 'node:url';
+import {removeKernelBit, kernelBits, mayCreateKernelBit} from '../../os/kernel-bit.js';
+import {openLockBit} from '../../os/lock-bit.js';
+import {system} from '../../os/system.js';
 import {StoryBroken} from './expect.js';
 import type {Node} from './node.js';
 import type {Line} from './part.js';
@@ -30,6 +33,13 @@ function environment({roots}: Node): NodeJS.ProcessEnv {
     LOCKSMITH_STATE: roots.state,
     LOCKSMITH_BITS: roots.bits,
   };
+}
+
+/** Removes the kernel's lock of the demo, whose processes have all ended: a bit that is still set has a dead owner. */
+function removeBit(root: string): void {
+  const bit = openLockBit(root, NAME);
+  if (bit.read() === 1) bit.clear(bit.epoch());
+  removeKernelBit(root, NAME);
 }
 
 /** A process that plays a part, and what it says. */
@@ -68,11 +78,16 @@ export class Actor {
   }
 }
 
-/** The scratch directory and all processes of the demo. Disposing it ends exactly those, and removes the directory unless it is kept. */
+/**
+ * The scratch directory and all processes of the demo. Disposing it ends exactly those, and removes the directory unless it
+ * is kept. Where the kernel module is loaded and has no lock of that name, node-1 has its bit in the kernel; that goes too.
+ */
 export class Scene {
   readonly directory: string;
   readonly nodes: readonly [Node, Node, Node];
   readonly signal: AbortSignal;
+  /** The first node's bit is the kernel's. */
+  readonly inKernel: boolean;
   readonly #keep: boolean;
   readonly #children = new Set<ChildProcess>();
 
@@ -80,7 +95,12 @@ export class Scene {
     this.directory = directory;
     this.signal = signal;
     this.#keep = keep;
-    this.nodes = [this.#node('node-1'), this.#node('node-2'), this.#node('node-3')];
+    this.inKernel = mayCreateKernelBit(system(), NAME);
+    this.nodes = [
+      this.#node('node-1', this.inKernel ? kernelBits(system()) : undefined),
+      this.#node('node-2'),
+      this.#node('node-3'),
+    ];
   }
 
   static async build(content: string, signal: AbortSignal, keep: boolean): Promise<Scene> {
@@ -92,13 +112,13 @@ export class Scene {
     return scene;
   }
 
-  #node(name: string): Node {
+  #node(name: string, bits?: string): Node {
     const home = join(this.directory, name);
     const run = join(home, 'run');
     return {
       name,
       file: join(home, 'etc', `${NAME}.conf`),
-      roots: {run, state: join(home, 'state'), bits: join(run, 'bits')},
+      roots: {run, state: join(home, 'state'), bits: bits ?? join(run, 'bits')},
     };
   }
 
@@ -122,11 +142,11 @@ export class Scene {
   /** Runs the real command line on a node, and hands on each line of its results as it comes. */
   async follow(node: Node, args: readonly string[], onLine: (line: string) => Promise<void>): Promise<Ended> {
     const child = this.#spawn(node, args);
-    const closed = once(child, 'close');
-    const stderr = text(child.stderr);
-    for await (const line of createInterface({input: child.stdout})) await onLine(line);
-    await closed;
-    return {status: child.exitCode, stdout: '', stderr: await stderr};
+    const read = async () => {
+      for await (const line of createInterface({input: child.stdout})) await onLine(line);
+    };
+    const [stderr] = await Promise.all([text(child.stderr), once(child, 'close'), read()]);
+    return {status: child.exitCode, stdout: '', stderr};
   }
 
   #spawn(node: Node, args: readonly string[]) {
@@ -152,6 +172,8 @@ export class Scene {
     const gone = children.map(child => once(child, 'exit'));
     for (const child of children) child.kill('SIGKILL');
     await Promise.all(gone);
-    if (!this.#keep) await rm(this.directory, {recursive: true, force: true});
+    if (this.#keep) return;
+    await rm(this.directory, {recursive: true, force: true});
+    if (this.inKernel) removeBit(this.nodes[0].roots.bits);
   }
 }

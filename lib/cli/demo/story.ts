@@ -1,6 +1,6 @@
 /** What happened to aim_lock_config? The incident, act by act, with real processes and real times. */
 import {readdir, readFile} from 'node:fs/promises';
-import {basename, dirname} from 'node:path';
+import {basename, dirname, join, relative} from 'node:path';
 import type {Certificate} from '../../recovery/take-back.js';
 import type {Verdict} from '../../recovery/verdict.js';
 import {showDuration} from '../units.js';
@@ -33,6 +33,13 @@ async function everythingRuns({scene, tell}: Stage): Promise<Actor> {
   return orchestrator;
 }
 
+/** The bit itself, read as anybody would. */
+async function readBit({scene, node}: Stage): Promise<{path: string; value: string}> {
+  const path = join(node.roots.bits, NAME, 'conf_locked');
+  const value = (await readFile(path, 'utf8')).trim();
+  return {path: scene.inKernel ? path : relative(scene.directory, path), value};
+}
+
 async function ownerDies({scene, tell, node}: Stage): Promise<{pid: number; epoch: unknown}> {
   const owner = scene.start('owner', node);
   const {shadow, epoch} = await owner.hear('in the middle');
@@ -42,7 +49,9 @@ async function ownerDies({scene, tell, node}: Stage): Promise<{pid: number; epoc
     {epoch},
   );
   await owner.kill();
-  tell('owner', `pid ${owner.pid} is killed with SIGKILL`);
+  const {path, value} = await readBit({scene, tell, node});
+  expectSame('the bit after the kill', value, '1');
+  tell('owner', `pid ${owner.pid} is killed with SIGKILL; ${path} is ${value}`);
   expectSame('the file after the kill', (await readFile(node.file, 'utf8')).trim(), FIRST_CONTENT);
   return {pid: owner.pid, epoch};
 }
@@ -73,7 +82,7 @@ async function explained({scene, tell, node}: Stage, pid: number): Promise<void>
   tell('explain', `${state}: pid ${pid} on ${owner?.node}, since ${owner?.since}, for "${owner?.purpose}"`, {
     evidence,
   });
-  for (const {looked, saw, follows} of evidence.filter(fact => /^(guard|pid)/.test(fact.looked))) {
+  for (const {looked, saw, follows} of evidence.filter(fact => /^(guard|pid)|\/owner$/.test(fact.looked))) {
     tell('', `${looked.split(' ', 2).join(' ').replace(dirname(node.roots.run), '')}: ${saw}: ${follows}`);
   }
 }
@@ -199,14 +208,16 @@ async function orchestratorResumes({tell}: Stage, orchestrator: Actor): Promise<
   tell('orchestrator', `resumes: round ${round as number} reads "${CANARY_CONTENT}" on all`);
 }
 
-async function nothingIsLeft({scene, tell, node}: Stage): Promise<void> {
+async function nothingIsLeft(stage: Stage): Promise<void> {
+  const {scene, tell, node} = stage;
   for (const {name, file} of scene.nodes)
     expectSame(`the files of ${name}`, await readdir(dirname(file)), [`${NAME}.conf`]);
   const log = await scene.locksmith(node, 'log', '--verify', '--json');
   expectSame('the audit log', [log.status, (JSON.parse(log.stdout) as {records: number}).records], [0, 2]);
   const {stdout} = await scene.locksmith(node, 'bit', NAME);
-  expectSame('the bit', stdout, '0\n');
-  tell('audit', 'two records, the chain is whole; the bit is 0, no shadow is left');
+  const {path, value} = await readBit(stage);
+  expectSame('the bit', [stdout, value], ['0\n', '0']);
+  tell('audit', `two records, the chain is whole; ${path} is 0, no shadow is left`);
 }
 
 /** Plays the incident. Rejects with StoryBroken when anything differs from what is told. */
