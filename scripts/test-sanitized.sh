@@ -8,7 +8,7 @@ copy=$(mktemp -d)
 trap 'rm -rf "$copy"' EXIT
 chmod 755 "$copy"
 cd "$root"
-cp -r native lib test scripts binding.gyp package.json tsconfig.json docs *.md "$copy"
+cp -r native lib test scripts binding.gyp package.json ava.config.js tsconfig.json docs *.md "$copy"
 ln -s "$root/node_modules" "$copy/node_modules"
 cd "$copy"
 
@@ -19,7 +19,7 @@ preload="$(gcc -print-file-name=libasan.so) $(gcc -print-file-name=libubsan.so)"
 status=0
 npx c8 --all --src dist/lib --exclude 'dist/test/**' --reporter text-summary \
   env LD_PRELOAD="$preload" ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
-  node scripts/test.js "$@" || status=$?
+  node scripts/test.js --no-vm "$@" || status=$?
 
 echo 'C++ coverage (lines):'
 gcovr --root . --object-directory build --filter 'native/' | grep -E '^(native|File|TOTAL)' || true

@@ -1,0 +1,45 @@
+// Tests the kernel module in a virtual machine: builds it, boots a kernel with it, and runs test/vm inside.
+import {spawnSync} from 'node:child_process';
+import {parseArgs} from 'node:util';
+
+const USAGE = `usage: npm run test:vm -- [--kernel SERIES] [--match TITLE] [FILE|NAME ...]
+  FILE, NAME       what to run inside, all of test/vm by default: test/vm/boot.test.ts, or just boot
+  --match TITLE    only tests with that title; * stands for anything
+  --kernel SERIES  the kernel to boot: 6.12 (default) or 6.1`;
+
+const OPTIONS = {
+  kernel: {type: 'string'},
+  match: {type: 'string', multiple: true, default: []},
+  help: {type: 'boolean', short: 'h'},
+};
+
+function parse() {
+  try {
+    return parseArgs({allowPositionals: true, options: OPTIONS});
+  } catch (error) {
+    console.error(`${error.message}\n${USAGE}`);
+    process.exit(2);
+  }
+}
+
+/** test/vm/boot.test.ts, dist/test/vm/boot.test.js and boot are the same. */
+function compiled(name) {
+  return `dist/test/vm/${name.replace(/^(dist\/)?test\/vm\//, '').replace(/\.test\.[jt]s$/, '')}.test.js`;
+}
+
+const {values, positionals} = parse();
+if (values.help) {
+  console.log(USAGE);
+  process.exit();
+}
+if (spawnSync('npm', ['run', '--silent', 'build:ts'], {stdio: ['ignore', 2, 2]}).status !== 0)
+  process.exit(1);
+const {TapReport} = await import('../dist/test/machine/tap.js');
+const {testInMachine} = await import('../dist/test/machine/run.js');
+
+const report = new TapReport();
+await testInMachine(report, {
+  series: values.kernel,
+  arguments: [...values.match.map(title => `--match=${title}`), ...positionals.map(compiled)],
+});
+process.exitCode = report.end();

@@ -1,0 +1,48 @@
+/** What do tests use beyond Node, and how does it get here? */
+import {spawnSync} from 'node:child_process';
+import {environment} from './command.js';
+
+/** A command or a shared library, the Debian package that has it, and what goes untested without it. */
+export type Need = readonly [name: string, debianPackage: string, what: string];
+
+const MACHINE = 'the kernel module, in a virtual machine';
+
+export const ORDINARY_NEEDS: readonly Need[] = [
+  ['cc', 'build-essential', 'owners killed and frozen at every system call'],
+  ['mount', 'mount', 'full disks'],
+];
+
+export const MACHINE_NEEDS: readonly Need[] = [
+  ['qemu-system-x86_64', 'qemu-system-x86', MACHINE],
+  ['busybox', 'busybox-static', MACHINE],
+  ['mke2fs', 'e2fsprogs', MACHINE],
+  ['gcc-12', 'gcc-12', MACHINE],
+  ['make', 'build-essential', MACHINE],
+  ['dpkg-deb', 'dpkg', MACHINE],
+  // objtool of the kernel's headers
+  ['libelf.so.1', 'libelf1', MACHINE],
+];
+
+function has(name: string): boolean {
+  const test = name.includes('.so.') ? 'ldconfig -p | grep -qF "$1"' : 'command -v "$1"';
+  return spawnSync('sh', ['-c', test, 'sh', name], {stdio: 'ignore', env: environment}).status === 0;
+}
+
+/** Installs what is missing where we may, and gives what still is. */
+export function provide(needs: readonly Need[]): readonly Need[] {
+  const missing = needs.filter(([name]) => !has(name));
+  if (missing.length === 0 || process.getuid?.() !== 0 || !has('apt-get')) return missing;
+  const packages = [...new Set(missing.map(([, debianPackage]) => debianPackage))];
+  spawnSync('apt-get', ['install', '-q', '-y', '--no-install-recommends', ...packages], {
+    stdio: ['ignore', 2, 2],
+    env: {...environment, DEBIAN_FRONTEND: 'noninteractive'},
+  });
+  return missing.filter(([name]) => !has(name));
+}
+
+/** What to do about what is missing, and what is not tested until then. */
+export function howToInstall(missing: readonly Need[]): string {
+  const column = (index: 0 | 1 | 2, separator: string) =>
+    [...new Set(missing.map(need => need[index]))].join(separator);
+  return `missing: ${column(0, ', ')} (Debian: apt-get install ${column(1, ' ')}); not tested: ${column(2, '; ')}`;
+}

@@ -1,0 +1,122 @@
+/** What is on the disk of the test machine? busybox, this machine's node, the project as built, and the module. */
+import {
+  chmodSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  realpathSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import {basename, dirname, join} from 'node:path';
+import {run} from './command.js';
+import {MODULE} from './kernel-module.js';
+
+const FOLDERS = [
+  'bin',
+  'etc',
+  'proc',
+  'sys',
+  'dev',
+  'tmp',
+  'run',
+  'root',
+  'var',
+  'usr/bin',
+  'vm/bin',
+  'vm/build',
+];
+
+const ACCOUNTS = {
+  passwd: [
+    'root:x:0:0:root:/root:/bin/sh',
+    'alice:x:1000:1000:alice:/tmp:/bin/sh',
+    'bob:x:1001:1001:bob:/tmp:/bin/sh',
+    'nobody:x:65534:65534:nobody:/:/bin/sh',
+  ],
+  group: ['root:x:0:', 'locksmith:x:990:', 'alice:x:1000:', 'bob:x:1001:', 'nogroup:x:65534:'],
+};
+
+/** Of the packages that are installed, those that only compile, lint and format: three quarters of the size. */
+const LEFT_OUT = /^(\.|@biomejs$|@typescript$|typescript$|@?oxlint)/;
+
+/** What the disk is made of. */
+export interface Content {
+  /** The project's folder. */
+  readonly project: string;
+  /** Path of the module. */
+  readonly module: string;
+  /** What ava is called with. */
+  readonly arguments: readonly string[];
+}
+
+async function copy(files: readonly string[], folder: string): Promise<void> {
+  await run(['cp', '-r', '--reflink=auto', '--', ...files, folder]);
+}
+
+/** The program, and the libraries that ldd(1) finds for it, in their places. */
+async function copyProgram(program: string, root: string, to: string): Promise<void> {
+  copyFileSync(program, join(root, to));
+  chmodSync(join(root, to), 0o755);
+  // A static program has none: ldd says so, and fails.
+  const {stdout} = await run(['ldd', program]).catch(() => ({stdout: ''}));
+  for (const [library] of stdout.matchAll(/\/\S+(?= \(0x)/g)) {
+    mkdirSync(join(root, dirname(library)), {recursive: true});
+    copyFileSync(library, join(root, library));
+  }
+}
+
+async function addSystem(root: string): Promise<void> {
+  for (const folder of FOLDERS) mkdirSync(join(root, folder), {recursive: true});
+  for (const [name, lines] of Object.entries(ACCOUNTS)) {
+    writeFileSync(join(root, 'etc', name), lines.map(line => `${line}\n`).join(''));
+  }
+  const busybox = realpathSync((await run(['sh', '-c', 'command -v busybox'])).stdout.trim());
+  await copyProgram(busybox, root, 'bin/busybox');
+  await copyProgram(process.execPath, root, 'bin/node');
+  for (const applet of (await run([busybox, '--list'])).stdout.trim().split('\n')) {
+    if (applet !== 'busybox') symlinkSync('busybox', join(root, 'bin', applet));
+  }
+  symlinkSync('/bin/env', join(root, 'usr/bin/env'));
+}
+
+/** Programs in C, static: they start quickly, and in any environment. */
+async function addPrograms(sources: readonly string[], bin: string): Promise<void> {
+  const flags = ['-static', '-O2', '-Wall', '-Wextra', '-Werror', '-pthread'];
+  await Promise.all(
+    sources.map(source => run(['gcc-12', ...flags, '-o', join(bin, basename(source, '.c')), source])),
+  );
+}
+
+function sourcesIn(folder: string): string[] {
+  const names = existsSync(folder) ? readdirSync(folder) : [];
+  return names.filter(name => name.endsWith('.c')).map(name => join(folder, name));
+}
+
+async function addProject({project, module, arguments: args}: Content, vm: string): Promise<void> {
+  const at = (...path: string[]) => join(project, ...path);
+  await copy([at('dist'), at('package.json'), at('ava.config.js')], vm);
+  await copy([at('build/Release')], join(vm, 'build'));
+  const packages = readdirSync(at('node_modules')).filter(name => !LEFT_OUT.test(name));
+  mkdirSync(join(vm, 'node_modules'));
+  await copy(
+    packages.map(name => at('node_modules', name)),
+    join(vm, 'node_modules'),
+  );
+  await addPrograms([at('test/machine/leave.c'), ...sourcesIn(at('test/vm/programs'))], join(vm, 'bin'));
+  copyFileSync(module, join(vm, `${MODULE}.ko`));
+  writeFileSync(join(vm, 'ava-arguments'), args.map(line => `${line}\n`).join(''));
+}
+
+/** Makes the image in a scratch folder and gives its path. Without root, all files belong to whoever makes it. */
+export async function makeRootImage(content: Content, scratch: string): Promise<string> {
+  const root = join(scratch, 'root');
+  await addSystem(root);
+  await addProject(content, join(root, 'vm'));
+  copyFileSync(join(content.project, 'test/machine/init'), join(root, 'init'));
+  const image = join(scratch, 'root.img');
+  // Each run begins with a fresh disk: nothing is there for a journal to save.
+  await run(['mke2fs', '-q', '-t', 'ext4', '-O', '^has_journal', '-d', root, image, '512M']);
+  return image;
+}
