@@ -505,10 +505,14 @@ static int ls_create(const char *name)
 	return ret;
 }
 
-/* Nobody can become its owner any more.  Waits for running shows and stores, then for the work. */
+/*
+ * Nobody can become its owner any more.  Waits for running shows and stores, then for the work.
+ * sysfs wakes nobody when a file goes: who sleeps in a poll would never hear of it.
+ */
 static void ls_delete(struct ls_lock *ls)
 {
 	kobject_del(&ls->kobj);
+	ls_wake_pollers(ls);
 	cancel_work_sync(&ls->wake_work);
 	kobject_put(&ls->kobj);
 	ls_count--;

@@ -4,7 +4,7 @@ import {type FSWatcher, watch} from 'node:fs';
 import test, {type ExecutionContext} from 'ava';
 import {waitForExit} from '../../lib/os/process.js';
 import {Actor} from './helpers/actor.js';
-import {type Lock, makeLock} from './helpers/locks.js';
+import {type Lock, makeLock, remove} from './helpers/locks.js';
 
 /** An actor that has just set the bit. */
 async function startOwner(t: ExecutionContext, lock: Lock): Promise<Actor> {
@@ -305,6 +305,14 @@ test('pollers of the bit and of the owner are woken by all that happens to a bit
     const owner = bit === '0' ? 'none' : `${actor.pid} ${event === 'death' ? 'dead' : 'alive'}`;
     t.deepEqual(woken, [bit, owner], event);
   }
+});
+
+test('a poller of a lock that is removed is woken, and told ENODEV', async t => {
+  const lock = makeLock(t);
+  const poller = await Actor.start(t);
+  const {woken} = await poller.sleepOn(lock.at('owner'));
+  t.is(remove(lock.name), 'ok');
+  t.is(await woken, 'ENODEV');
 });
 
 /** Resolves when the watch reports a change of a file. */
