@@ -39,9 +39,23 @@ static int put_file(const char *directory, const char *name, const char *text) {
 
 // ---- cycle
 
+static uint64_t last_epoch;
+
+// Epochs must not repeat, however quickly one load follows the other.
+static void check_epoch(const char *directory) {
+  int fd = open_attribute(directory, "epoch", O_RDONLY);
+  must(fd >= 0);
+  uint64_t epoch = get_number(fd);
+  close(fd);
+  if (epoch <= last_epoch)
+    fail("epoch %llu after %llu", (unsigned long long)epoch, (unsigned long long)last_epoch);
+  last_epoch = epoch;
+}
+
 static void use_once(int time) {
   must(put_file(ROOT, "create", "cycle") == 0);
   must(put_file(ROOT "/cycle", "conf_locked", "1") == 0);
+  check_epoch(ROOT "/cycle");
   must(unload() == EAGAIN);
   must(put_file(ROOT "/cycle", "conf_locked", "0") == 0);
   if (time % 2) must(put_file(ROOT, "remove", "cycle") == 0);
