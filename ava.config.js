@@ -6,5 +6,5 @@ export default {
   workerThreads: false,
   // Inside, all files share one module, and some unload it.
   concurrency: insideVm ? 1 : 2,
-  timeout: insideVm ? '2m' : '4m',
+  timeout: '4m',
 };

@@ -2,14 +2,16 @@
 import {spawnSync} from 'node:child_process';
 import {parseArgs} from 'node:util';
 
-const USAGE = `usage: npm run test:vm -- [--kernel SERIES] [--match TITLE] [FILE|NAME ...]
+const USAGE = `usage: npm run test:vm -- [--kernel SERIES] [--match TITLE] [--limit SECONDS] [FILE|NAME ...]
   FILE, NAME       what to run inside, all of test/vm by default: test/vm/boot.test.ts, or just boot
   --match TITLE    only tests with that title; * stands for anything
-  --kernel SERIES  the kernel to boot: 6.12 (default) or 6.1`;
+  --kernel SERIES  the kernel to boot: 6.12 (default) or 6.1
+  --limit SECONDS  how long the machine may run: 600 by default`;
 
 const OPTIONS = {
   kernel: {type: 'string'},
   match: {type: 'string', multiple: true, default: []},
+  limit: {type: 'string', default: '600'},
   help: {type: 'boolean', short: 'h'},
 };
 
@@ -40,6 +42,7 @@ const {testInMachine} = await import('../dist/test/machine/run.js');
 const report = new TapReport();
 await testInMachine(report, {
   series: values.kernel,
+  limitSeconds: Number(values.limit),
   arguments: [...values.match.map(title => `--match=${title}`), ...positionals.map(compiled)],
 });
 process.exitCode = report.end();

@@ -4,7 +4,7 @@ import {dirname, join} from 'node:path';
 import {listNames, checkRoot, type Roots} from '../lock/layout.js';
 import {STAMP} from '../lock/update.js';
 import {hasKernelBits, kernelBits} from '../os/kernel-bit.js';
-import type {BitKind} from '../os/lock-bit.js';
+import {type BitKind, openLockBit} from '../os/lock-bit.js';
 import {LockFile} from '../os/lock-file.js';
 import {readLockTable, scanDescriptors} from '../os/lock-table.js';
 import {addonFile, native} from '../os/native.js';
@@ -76,6 +76,20 @@ function checkBits({system, roots}: Surroundings): Finding {
       'they keep them until the next boot',
     );
   return ok(`kernel bits in ${roots.bits}${inKernel === '' ? '' : `: ${inKernel}`}`);
+}
+
+/** Bits that are set and that no lock of ours knows: somebody else's, or of a lock whose directory is gone. */
+function checkStrayBits({system, roots}: Surroundings): Finding {
+  if (roots.bits !== kernelBits(system) || !hasKernelBits(system)) return ok('the kernel has none');
+  const ours = new Set(listNames(roots));
+  const strays = readdirSync(roots.bits, {withFileTypes: true})
+    .filter(entry => entry.isDirectory() && !ours.has(entry.name))
+    .map(({name}) => ({name, owner: openLockBit(roots.bits, name).owner()}));
+  const set = strays.flatMap(({name, owner}) =>
+    owner ? [`${name} (pid ${owner.pid}, ${owner.alive ? 'alive' : 'dead'})`] : [],
+  );
+  if (set.length === 0) return ok(`${strays.length} bits in the kernel are not ours, none of them is set`);
+  return warn(`set by somebody else: ${set.join(', ')}`, 'locksmith explain FILE, for the file of that name');
 }
 
 /** May this user make locks in the kernel? */
@@ -207,6 +221,7 @@ export const HEALTH_CHECKS: readonly Check[] = [
   {what: 'bits directory', look: ({system, roots}) => checkDirectory(system, roots.bits)},
   {what: 'lock bits', look: checkBits},
   {what: 'rights to bits', look: checkBitRights},
+  {what: 'stray bits', look: checkStrayBits},
   {what: 'process identity', look: checkIdentity},
   {what: 'locks', look: checkLocks},
   {what: 'lock table', look: checkLockTable},

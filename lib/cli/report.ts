@@ -63,14 +63,14 @@ function listText(entries: readonly string[]): string {
 /** The rows that people see, in their order. A file that no lock guards has only some of them. */
 const FACTS: readonly {
   readonly label: string;
-  readonly ours?: true;
+  readonly when?: (verdict: AnyVerdict) => boolean;
   readonly text: (verdict: AnyVerdict) => string;
 }[] = [
   {label: 'state', text: ({state}) => paint(process.stdout, STATE_STYLE[state], state)},
   {label: 'file', text: ({file}) => file},
-  {label: 'owner', ours: true, text: ownerText},
-  {label: 'epoch', ours: true, text: ({epoch}) => String(epoch ?? 'unreadable')},
-  {label: 'bit', ours: true, text: bitText},
+  {label: 'owner', when: ({name}) => name !== null, text: ownerText},
+  {label: 'epoch', when: ({bit}) => bit !== null, text: ({epoch}) => String(epoch ?? 'unreadable')},
+  {label: 'bit', when: ({bit}) => bit !== null, text: bitText},
   {
     label: 'holders',
     text: ({holders}) =>
@@ -89,7 +89,7 @@ const FACTS: readonly {
 ];
 
 function factLines(verdict: AnyVerdict): string[] {
-  const shown = FACTS.filter(({ours}) => !ours || verdict.name !== null);
+  const shown = FACTS.filter(({when}) => when?.(verdict) ?? true);
   return align(shown.map(({label, text}) => [`  ${label}`, text(verdict)]));
 }
 

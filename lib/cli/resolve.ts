@@ -1,8 +1,17 @@
 /** Which lock is meant? A NAME or a FILE: with a slash, or where a file of that name is at hand, it is a FILE. */
 import {existsSync, realpathSync} from 'node:fs';
 import {basename, dirname, join, resolve} from 'node:path';
-import {LockError} from '../errors.js';
-import {checkRoot, listNames, lockPaths, readTarget, resolveRoots, type Roots} from '../lock/layout.js';
+import {isLockError, LockError} from '../errors.js';
+import {
+  checkRoot,
+  listNames,
+  lockPaths,
+  nameOf,
+  readTarget,
+  resolveRoots,
+  type Roots,
+} from '../lock/layout.js';
+import {bitKindOf, type LockBit, openLockBit} from '../os/lock-bit.js';
 import {system} from '../os/system.js';
 import {findConfigLock, type GuardedConfig, openConfigLock} from '../recovery/guarded-config.js';
 import type {OptionSpec} from './command.js';
@@ -38,6 +47,24 @@ export function findByFile(path: string): GuardedConfig | undefined {
   return name === undefined ? undefined : findConfigLock(name);
 }
 
+/** The kernel's bit of that name, when somebody else has made it: no lock of ours has the name yet. */
+function strayBit(roots: Roots, name: string): LockBit | undefined {
+  if (bitKindOf(roots.bits) !== 'kernel' || readTarget(lockPaths(roots, name)) !== undefined)
+    return undefined;
+  const bit = openLockBit(roots.bits, name);
+  return existsSync(bit.path) ? bit : undefined;
+}
+
+/** The kernel's bit that a file would have by its name, though no lock guards the file yet. */
+export function strayBitOf(path: string): LockBit | undefined {
+  try {
+    return strayBit(currentRoots(), nameOf(path));
+  } catch (error) {
+    if (isLockError(error, 'ERR_NAME_INVALID')) return undefined;
+    throw error;
+  }
+}
+
 /** How many letters have to be changed, added or dropped to make one word of the other (Levenshtein). */
 function distance(a: string, b: string): number {
   let row = Array.from({length: b.length + 1}, (_, index) => index);
@@ -61,6 +88,17 @@ function isNear(wanted: string, name: string): boolean {
   );
 }
 
+/** A bit is all that there is: which file it is about, only people know. */
+function nameOfStray(name: string, bit: LockBit): LockError {
+  const owner = bit.owner();
+  const who = owner ? `set by pid ${owner.pid}, ${owner.alive ? 'alive' : 'dead'}` : 'clear';
+  return new LockError(
+    'ERR_UNKNOWN_LOCK',
+    `no lock is called ${name}, but the kernel has a bit of that name, ${who}: give the path of the file that it is about`,
+    {lock: name, path: bit.path},
+  );
+}
+
 function unknownName(name: string, names: readonly string[]): LockError {
   const near = names.filter(each => isNear(name, each)).slice(0, 5);
   const hint = near.length > 0 ? `; did you mean ${near.join(' or ')}?` : '';
@@ -71,12 +109,13 @@ function unknownName(name: string, names: readonly string[]): LockError {
 export function findByName(name: string): GuardedConfig {
   const roots = currentRoots();
   const config = findConfigLock(name);
-  if (!config) throw unknownName(name, listNames(roots));
-  return config;
+  if (config) return config;
+  const stray = strayBit(roots, name);
+  throw stray ? nameOfStray(name, stray) : unknownName(name, listNames(roots));
 }
 
-/** The lock that is meant, which must exist already. Throws ERR_UNKNOWN_LOCK, ERR_CONFIG_MISSING. */
-export function findTarget(target: string): GuardedConfig {
+/** The lock that is meant, which must exist already, at least as a bit in the kernel. Rejects with ERR_UNKNOWN_LOCK, ERR_CONFIG_MISSING. */
+export async function findTarget(target: string): Promise<GuardedConfig> {
   if (!isFile(target)) return findByName(target);
   const config = findByFile(target);
   if (config) return config;
@@ -85,6 +124,7 @@ export function findTarget(target: string): GuardedConfig {
     throw new LockError('ERR_CONFIG_MISSING', `there is no file ${path}, and no lock guards one there`, {
       path,
     });
+  if (strayBitOf(path)) return openConfigLock(path);
   throw new LockError('ERR_UNKNOWN_LOCK', `no lock guards ${path}`, {path});
 }
 

@@ -10,9 +10,8 @@ import type {Kernel} from './debian.js';
 export const MODULE = 'locksmith';
 
 const MAKE = [
-  // What Kbuild calls W=1 are the warnings that reviewers of the kernel ask about.
+  // The warnings that reviewers of the kernel ask about.
   'W=1',
-  'KCFLAGS=-Werror',
   // The 6.12 headers have a vmlinux with type information: pahole would be needed, to no use of ours.
   'CONFIG_DEBUG_INFO_BTF_MODULES=',
 ];
@@ -33,9 +32,14 @@ function keyOf(kernel: Kernel, sources: string): string {
 /** Builds a copy of the sources: Kbuild writes next to them. modpost's warnings are no errors to make. */
 async function build(kernel: Kernel, sources: string, folder: string): Promise<void> {
   for (const name of sourceFiles(sources)) copyFileSync(join(sources, name), join(folder, name));
-  const command = ['make', '-s', '-C', kernel.buildTree, `M=${folder}`, ...MAKE, 'modules'];
-  const {stdout, stderr} = await run(command);
-  if (/warning/i.test(stdout + stderr)) throw new CommandFailed(command, stdout + stderr);
+  // In the kernel's log a WARNING names its line: say the file that people edit.
+  const flags = `KCFLAGS=-Werror -fmacro-prefix-map=${folder}=${sources}`;
+  const command = ['make', '-s', '-C', kernel.buildTree, `M=${folder}`, ...MAKE, flags, 'modules'];
+  const said = await run(command).catch((error: unknown) => error as CommandFailed);
+  const output = said instanceof CommandFailed ? said.output : said.stdout + said.stderr;
+  if (said instanceof CommandFailed || /warning/i.test(output)) {
+    throw new CommandFailed(command, output.replaceAll(folder, sources));
+  }
 }
 
 /** Path of the module for a kernel. Throws CommandFailed when it does not build, or not without a warning. */

@@ -29,6 +29,11 @@ export class Outcome {
     this.#relay = new TapRelay(report, PREFIX);
   }
 
+  /** Whether init has begun. */
+  get booted(): boolean {
+    return this.#told.has('boot');
+  }
+
   /** Takes a line of the machine's second serial port. Undefined for TAP, else the name of what init tells. */
   take(line: string): string | undefined {
     const [, name, value = ''] = /^@(\w+) ?(.*)$/.exec(line) ?? [];
@@ -86,7 +91,8 @@ export class Outcome {
       return `the machine did not start: ${complaints || `QEMU ended with ${status}`}`;
     if (!this.#told.has('end'))
       return `the machine ended early: ${complaints || `QEMU ended with ${status}`}`;
-    if (!this.#relay.complete) return 'the results break off: there is no plan at their end';
+    if (!this.#relay.complete)
+      return 'the results break off: ava crashed (it does so when a test takes too long)';
     if (this.#told.get('ava') !== '0' && !this.#relay.failed) return 'ava failed, but no test did';
     return undefined;
   }

@@ -96,7 +96,7 @@ function sourcesIn(folder: string): string[] {
 
 async function addProject({project, module, arguments: args}: Content, vm: string): Promise<void> {
   const at = (...path: string[]) => join(project, ...path);
-  await copy([at('dist'), at('package.json'), at('ava.config.js')], vm);
+  await copy([at('dist'), at('packaging'), at('package.json'), at('ava.config.js')], vm);
   await copy([at('build/Release')], join(vm, 'build'));
   const packages = readdirSync(at('node_modules')).filter(name => !LEFT_OUT.test(name));
   mkdirSync(join(vm, 'node_modules'));

@@ -81,6 +81,6 @@ export const bitCommand: CommandSpec<BitGiven> = {
     const act = ACTS.get(value);
     if (!act) throw new LockError('ERR_ARGUMENT', `a bit is 0 or 1, not ${value}`);
     using interrupted = interruption();
-    return await act(findTarget(target), options, interrupted.signal);
+    return await act(await findTarget(target), options, interrupted.signal);
   },
 };

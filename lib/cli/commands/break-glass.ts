@@ -47,7 +47,7 @@ export const breakGlassCommand: CommandSpec<BreakGlassGiven> = {
     [77, 'not permitted'],
   ],
   async run([target = ''], {validate, json, ...named}) {
-    const config = findTarget(target);
+    const config = await findTarget(target);
     using interrupted = interruption();
     const options = {...named, validate: validatorOf(validate), signal: interrupted.signal};
     return await takeBackVisibly(onStep => config.breakGlass({...options, onStep}), json);

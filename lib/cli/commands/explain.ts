@@ -1,14 +1,15 @@
 /** `locksmith explain`: who has it, does he live, and how do we know? */
 import {EXIT} from '../../errors.js';
+import {system} from '../../os/system.js';
 import {examineFile} from '../../recovery/file-verdict.js';
 import type {CommandSpec} from '../command.js';
 import {print, printJson} from '../output.js';
 import {type AnyVerdict, reportLines, toReport} from '../report.js';
-import {findByFile, findByName, isFile} from '../resolve.js';
+import {findByFile, findByName, isFile, strayBitOf} from '../resolve.js';
 
 async function examineTarget(target: string): Promise<AnyVerdict> {
   if (!isFile(target)) return findByName(target).examine();
-  return findByFile(target)?.examine() ?? examineFile(target);
+  return findByFile(target)?.examine() ?? examineFile(target, system(), strayBitOf(target));
 }
 
 export const explainCommand: CommandSpec = {

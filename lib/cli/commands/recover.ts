@@ -83,7 +83,7 @@ export const recoverCommand: CommandSpec<RecoverGiven> = {
     [77, 'not permitted'],
   ],
   async run([target = ''], {hold, dryRun, validate, reason, json}) {
-    const config = findTarget(target);
+    const config = await findTarget(target);
     if (dryRun) return rehearse(config, json);
     using interrupted = interruption();
     return await recoverVisibly(

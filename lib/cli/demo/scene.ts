@@ -142,11 +142,11 @@ export class Scene {
   /** Runs the real command line on a node, and hands on each line of its results as it comes. */
   async follow(node: Node, args: readonly string[], onLine: (line: string) => Promise<void>): Promise<Ended> {
     const child = this.#spawn(node, args);
-    const closed = once(child, 'close');
-    const stderr = text(child.stderr);
-    for await (const line of createInterface({input: child.stdout})) await onLine(line);
-    await closed;
-    return {status: child.exitCode, stdout: '', stderr: await stderr};
+    const read = async () => {
+      for await (const line of createInterface({input: child.stdout})) await onLine(line);
+    };
+    const [stderr] = await Promise.all([text(child.stderr), once(child, 'close'), read()]);
+    return {status: child.exitCode, stdout: '', stderr};
   }
 
   #spawn(node: Node, args: readonly string[]) {

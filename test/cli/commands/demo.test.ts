@@ -25,11 +25,16 @@ test('with --json each event is a line, and --keep keeps the directory', async t
   rmSync(directory, {recursive: true});
 });
 
-test('Ctrl-C ends it at once, with its processes and its directory', async t => {
-  const demo = bench(t).start('demo');
-  const directory = /three nodes below (\S+)/.exec(await demo.line())?.[1] ?? '';
-  await demo.line();
-  demo.child.kill('SIGINT');
-  t.is((await demo.ended).code, 130);
-  t.false(existsSync(directory));
-});
+for (const [when, event] of [
+  ['at its beginning', 'orchestrator'],
+  ['in the middle of the recovery', 'recover '],
+] as const)
+  test(`Ctrl-C ${when} ends it at once, with its processes and its directory`, async t => {
+    const demo = bench(t).start('demo');
+    const directory = /three nodes below (\S+)/.exec(await demo.line())?.[1] ?? '';
+    while (!(await demo.line()).includes(event));
+    demo.child.kill('SIGINT');
+    const {code, stderr} = await demo.ended;
+    t.is(code, 130, stderr);
+    t.false(existsSync(directory));
+  });
