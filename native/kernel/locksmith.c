@@ -54,7 +54,9 @@
 #define LS_NAME_MAX	63
 /* User space reads epochs into doubles. */
 #define LS_EPOCH_MAX	((1ULL << 53) - 1)
+/* Each second of the clock has 2^20. */
 #define LS_EPOCH_SHIFT	20
+#define LS_NSEC_SHIFT	10
 
 struct ls_lock {
 	struct kobject kobj;
@@ -87,8 +89,9 @@ static inline struct ls_lock *to_lock(struct kobject *kobj)
 /* ---- epochs ---------------------------------------------------------------------------------
  *
  * One counter for all locks: a lock that is removed and created again must not give out an epoch
- * twice.  It begins at the seconds since 1970 << 20, so that it also goes on above the last load of
- * the module; where the clock may have been set back meanwhile, epoch_base says how far it had come.
+ * twice.  It begins at the clock, about one for each microsecond since 1970, so that it also goes on
+ * above the last load of the module, be that of the same second; where the clock may have been set
+ * back meanwhile, epoch_base says how far it had come.
  */
 
 static DEFINE_SPINLOCK(ls_epoch_lock);
@@ -99,6 +102,14 @@ static void ls_raise_epoch(u64 least)
 	spin_lock(&ls_epoch_lock);
 	ls_epoch = max(ls_epoch, least);
 	spin_unlock(&ls_epoch_lock);
+}
+
+static u64 ls_clock(void)
+{
+	struct timespec64 now;
+
+	ktime_get_real_ts64(&now);
+	return ((u64)now.tv_sec << LS_EPOCH_SHIFT) + (now.tv_nsec >> LS_NSEC_SHIFT);
 }
 
 static int ls_next_epoch(u64 *epoch)
@@ -505,10 +516,14 @@ static int ls_create(const char *name)
 	return ret;
 }
 
-/* Nobody can become its owner any more.  Waits for running shows and stores, then for the work. */
+/*
+ * Nobody can become its owner any more.  Waits for running shows and stores, then for the work.
+ * sysfs wakes nobody when a file goes: who sleeps in a poll would never hear of it.
+ */
 static void ls_delete(struct ls_lock *ls)
 {
 	kobject_del(&ls->kobj);
+	ls_wake_pollers(ls);
 	cancel_work_sync(&ls->wake_work);
 	kobject_put(&ls->kobj);
 	ls_count--;
@@ -578,7 +593,7 @@ static int __init ls_init(void)
 {
 	int ret = -ENOMEM;
 
-	ls_raise_epoch((u64)ktime_get_real_seconds() << LS_EPOCH_SHIFT);
+	ls_raise_epoch(ls_clock());
 	ls_cache = kmem_cache_create("locksmith_lock", sizeof(struct ls_lock), 0, 0, NULL);
 	if (!ls_cache)
 		return ret;
