@@ -1,7 +1,7 @@
 /** What came out of a run in the machine? Its lines become results as they come, its end is judged when it is over. */
 import {findPanic, firstLeaks, firstTrouble, tailOf, unexpectedTaint} from './kernel-log.js';
 import type {Exit} from './qemu.js';
-import {TapRelay, type TapReport} from './tap.js';
+import {type Details, TapRelay, type TapReport} from './tap.js';
 
 /** Before the titles of all that happens in the machine. */
 export const PREFIX = 'vm › ';
@@ -86,7 +86,7 @@ export class Outcome {
     this.#result('no memory is lost', message, {console: firstLeaks(console, TROUBLE_LINES) ?? '', log});
   }
 
-  #result(title: string, problem: string | undefined, details: Readonly<Record<string, string>>): void {
+  #result(title: string, problem: string | undefined, details: Details): void {
     if (problem === undefined) this.#report.pass(PREFIX + title);
     else this.#report.fail(PREFIX + title, {message: problem, ...details});
   }

@@ -11,7 +11,7 @@ import {buildModule} from './kernel-module.js';
 import {DEBUG_KERNEL_NEEDS, howToInstall, MACHINE_NEEDS, provide} from './needs.js';
 import {PREFIX} from './outcome.js';
 import {note} from './progress.js';
-import type {TapReport} from './tap.js';
+import type {Details, TapReport} from './tap.js';
 
 /** The kernels that the module is built for. The first one is booted, unless another one is asked for. */
 const SERIES = ['6.12', '6.1'];
@@ -42,6 +42,13 @@ function obstacle(debug: boolean): string | undefined {
   return missing.length > 0 ? howToInstall(missing) : undefined;
 }
 
+function detailsOf(error: Error): Details {
+  return {
+    message: error.message,
+    output: error instanceof CommandFailed ? error.output : (error.stack ?? ''),
+  };
+}
+
 /** Builds the module for a kernel, and reports that. Undefined when it does not build. */
 async function withModule(cache: Cache, report: TapReport, kernel: Kernel): Promise<Bootable | undefined> {
   const title = `${PREFIX}the module builds without a warning for Linux ${kernel.release}`;
@@ -51,7 +58,7 @@ async function withModule(cache: Cache, report: TapReport, kernel: Kernel): Prom
     return {kernel, module};
   } catch (error) {
     if (!(error instanceof CommandFailed)) throw error;
-    report.fail(title, {message: error.message, output: error.output});
+    report.fail(title, detailsOf(error));
     return undefined;
   }
 }
@@ -97,7 +104,6 @@ export async function testInMachine(report: TapReport, options: MachineOptions =
     const bootable = await (debug ? onDebugKernel(cache, report) : onDebian(cache, report, series));
     if (bootable) await runInside(cache, report, {...bootable, project, arguments: args, limitSeconds});
   } catch (error) {
-    if (!(error instanceof CommandFailed)) throw error;
-    report.fail(`${PREFIX}the machine can be made`, {message: error.message, output: error.output});
+    report.fail(`${PREFIX}the machine can be made`, detailsOf(error as Error));
   }
 }
