@@ -191,7 +191,7 @@ test.serial('owners that come, die and are followed by others leave nothing behi
   await runProgram('handovers', lock.directory, 500);
   await runProgram('deaths', lock.directory, 'owner', 20);
   const after = await shrinksTo('pid', before + 50);
-  t.log({before, after});
+  t.log(JSON.stringify({before, after}));
   t.true(after <= before + 50);
   t.is(get(REFERENCES), '0');
 });
@@ -209,13 +209,13 @@ test.serial('1,000 locks are made, used and removed, and leave nothing behind', 
 
 test.serial('the module is loaded and unloaded 100 times, and gives no epoch twice', async t => {
   const cycled = await runProgram('module', 'cycle', FILE, 100);
-  t.log(cycled);
+  t.log(JSON.stringify(cycled));
   t.is(cycled['loads'], 100);
 });
 
 test.serial('the module comes and goes while others create, set, remove and are killed', async t => {
   const churned = await runProgram('module', 'churn', FILE, 20);
-  t.log(churned);
+  t.log(JSON.stringify(churned));
   t.is(churned['loads'], 20);
   t.is(get(REFERENCES), '0');
 });
