@@ -203,7 +203,7 @@ test.serial('1,000 locks are made, used and removed, and leave nothing behind', 
   for (const step of ['create', 'use', 'remove']) {
     const done = await runProgram('many', step, 1_000);
     t.like(done, {done: 1_000, errno: 0}, step);
-    if (step === 'create') t.is(objectsOf('locksmith_lock'), before + 1_000);
+    if (step === 'create') t.true(objectsOf('locksmith_lock') >= before + 1_000);
   }
   t.is(await shrinksTo('locksmith_lock', before), before);
   t.is(get(REFERENCES), '0');
@@ -216,8 +216,8 @@ test.serial('the module is loaded and unloaded 100 times, and gives no epoch twi
 });
 
 test.serial('the module comes and goes while others create, set, remove and are killed', async t => {
-  const churned = await runProgram('module', 'churn', FILE, 20);
+  const churned = await runProgram('module', 'churn', FILE, 25);
   t.log(JSON.stringify(churned));
-  t.is(churned['loads'], 20);
+  t.is(churned['loads'], 25);
   t.is(get(REFERENCES), '0');
 });
