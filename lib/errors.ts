@@ -30,7 +30,8 @@ export const ERRORS = {
     exit: EXIT.usage,
   },
   ERR_NAME_INVALID: {
-    meaning: 'The name of a lock does not match [A-Za-z0-9][A-Za-z0-9._-]{0,62}.',
+    meaning:
+      'The name of a lock does not match [A-Za-z0-9][A-Za-z0-9._-]{0,62}, has ".." in it, or is "create" or "remove".',
     advice: 'Give another name; a path is recognised by its slash.',
     exit: EXIT.usage,
   },

@@ -6,6 +6,7 @@ export type {RootOptions} from './lock/layout.js';
 export type {OwnedConfig} from './lock/owned-config.js';
 export type {Owner, PlannedUpdate} from './lock/owner-record.js';
 export type {NextContent, UpdateOptions, UpdateResult} from './lock/update.js';
+export type {BitKind, BitOwner} from './os/lock-bit.js';
 export type {LockKind, LockMode} from './os/lock-file.js';
 export {type Holder, type ListedLock, listLocks, type LockList, type Waiter} from './os/lock-table.js';
 export {SystemError} from './os/system-error.js';

@@ -66,13 +66,35 @@ function lockErrorLines(error: LockError): string[] {
   return [`locksmith: ${error.message}`, ...path, ...ownerLine(error), `  next: ${error.advice}`];
 }
 
+/** What to do about what the kernel refused of its lock bits: errno, file, advice. */
+const BIT_ADVICE: readonly (readonly [codes: readonly string[], path: RegExp, advice: string])[] = [
+  [
+    ['EACCES', 'EPERM'],
+    /\/sys\/locks\/|\/locksmith\/parameters\//,
+    'run it as root; members of the group locksmith may use lock bits too, but not by force (docs/operations.md)',
+  ],
+  [['ENOSPC'], /\/sys\/locks\/create$/, 'raise the limit: /sys/module/locksmith/parameters/max_locks'],
+  [
+    ['EOVERFLOW'],
+    /\/sys\/locks\//,
+    'the epochs of the kernel are used up; unload the module and load it again',
+  ],
+];
+
+function adviceOn(error: Error): string[] {
+  const path = (error as NodeJS.ErrnoException).path ?? '';
+  const found = BIT_ADVICE.find(([codes, where]) => hasCode(error, ...codes) && where.test(path));
+  return found ? [`  next: ${found[2]}`] : [];
+}
+
 function toLines(error: unknown): string[] {
   if (isLockError(error)) return lockErrorLines(error);
   if (!(error instanceof Error)) return [`locksmith: ${String(error)}`];
   if (error instanceof CommanderError)
     return [`locksmith: ${error.message.replace(/^error: /, '')}`, '  next: locksmith --help'];
   const known = error instanceof Interrupted || 'code' in error;
-  return [`locksmith: ${known ? error.message : `unexpected: ${error.stack ?? error.message}`}`];
+  const message = known ? error.message : `unexpected: ${error.stack ?? error.message}`;
+  return [`locksmith: ${message}`, ...adviceOn(error)];
 }
 
 /** Tells a failure on stderr and gives its exit status. Help that was asked for is no failure. */

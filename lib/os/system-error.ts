@@ -28,6 +28,9 @@ const TEXT: Record<string, string> = {
   ENOSYS: 'this kernel does not know the call',
   EOPNOTSUPP: 'not supported here',
   EOWNERDEAD: 'the owner is dead',
+  EALREADY: 'it is so already',
+  ENODEV: 'it was removed meanwhile',
+  EOVERFLOW: 'the numbers are used up',
 };
 
 const NAMES = new Map<number, string>();

@@ -1,7 +1,7 @@
 /** What came out of a run in the machine? Its lines become results as they come, its end is judged when it is over. */
-import {findPanic, firstTrouble, tailOf, unexpectedTaint} from './kernel-log.js';
+import {findPanic, firstLeaks, firstTrouble, tailOf, unexpectedTaint} from './kernel-log.js';
 import type {Exit} from './qemu.js';
-import {TapRelay, type TapReport} from './tap.js';
+import {type Details, TapRelay, type TapReport} from './tap.js';
 
 /** Before the titles of all that happens in the machine. */
 export const PREFIX = 'vm › ';
@@ -53,6 +53,7 @@ export class Outcome {
     if (panic === undefined || trouble !== undefined) this.#log(trouble, log);
     this.#unload(log);
     this.#taint(log);
+    this.#leaks(console, log);
   }
 
   #log(trouble: string | undefined, log: string): void {
@@ -77,7 +78,15 @@ export class Outcome {
     this.#result('the kernel is not tainted', letters === '' ? undefined : message, {log});
   }
 
-  #result(title: string, problem: string | undefined, details: Readonly<Record<string, string>>): void {
+  /** Told by debug kernels only. */
+  #leaks(console: string, log: string): void {
+    const count = this.#told.get('leaks');
+    if (count === undefined) return;
+    const message = count === '0' ? undefined : `objects that nothing points to any more: ${count}`;
+    this.#result('no memory is lost', message, {console: firstLeaks(console, TROUBLE_LINES) ?? '', log});
+  }
+
+  #result(title: string, problem: string | undefined, details: Details): void {
     if (problem === undefined) this.#report.pass(PREFIX + title);
     else this.#report.fail(PREFIX + title, {message: problem, ...details});
   }

@@ -36,8 +36,12 @@ const ACCELERATION: Record<Accelerator, readonly string[]> = {
   tcg: ['-accel', 'tcg,thread=multi', '-cpu', 'max,-avx'],
 };
 
-/** The kernel reboots after a panic, and QEMU ends instead of rebooting. */
-const PARAMETERS = ['console=ttyS0', 'printk.time=1', 'quiet', 'panic=-1', 'oops=panic', 'hung_task_panic=1'];
+/**
+ * The kernel reboots after a panic, and QEMU ends instead of rebooting. Nobody attacks the machine, and what keeps attackers
+ * out costs an eighth of the time.
+ */
+const PARAMETERS =
+  'console=ttyS0 printk.time=1 quiet panic=-1 oops=panic hung_task_panic=1 mitigations=off'.split(' ');
 const ROOT_PARAMETERS = ['root=/dev/nvme0n1', 'rw', 'rootwait', 'devtmpfs.mount=1', 'init=/init'];
 
 /** Of timeout(1): when SIGTERM was enough, and when not. */

@@ -55,16 +55,20 @@ async function copy(files: readonly string[], folder: string): Promise<void> {
   await run(['cp', '-r', '--reflink=auto', '--', ...files, folder]);
 }
 
-/** The program, and the libraries that ldd(1) finds for it, in their places. */
-async function copyProgram(program: string, root: string, to: string): Promise<void> {
-  copyFileSync(program, join(root, to));
-  chmodSync(join(root, to), 0o755);
+/** The libraries that ldd(1) finds for a program or an addon, in their places. */
+async function copyLibraries(file: string, root: string): Promise<void> {
   // A static program has none: ldd says so, and fails.
-  const {stdout} = await run(['ldd', program]).catch(() => ({stdout: ''}));
+  const {stdout} = await run(['ldd', file]).catch(() => ({stdout: ''}));
   for (const [library] of stdout.matchAll(/\/\S+(?= \(0x)/g)) {
     mkdirSync(join(root, dirname(library)), {recursive: true});
     copyFileSync(library, join(root, library));
   }
+}
+
+async function copyProgram(program: string, root: string, to: string): Promise<void> {
+  copyFileSync(program, join(root, to));
+  chmodSync(join(root, to), 0o755);
+  await copyLibraries(program, root);
 }
 
 async function addSystem(root: string): Promise<void> {
@@ -94,10 +98,12 @@ function sourcesIn(folder: string): string[] {
   return names.filter(name => name.endsWith('.c')).map(name => join(folder, name));
 }
 
-async function addProject({project, module, arguments: args}: Content, vm: string): Promise<void> {
+async function addProject({project, module, arguments: args}: Content, root: string): Promise<void> {
+  const vm = join(root, 'vm');
   const at = (...path: string[]) => join(project, ...path);
   await copy([at('dist'), at('packaging'), at('package.json'), at('ava.config.js')], vm);
-  await copy([at('build/Release')], join(vm, 'build'));
+  await copy([at('build/Release/locksmith.node')], join(vm, 'build/Release'));
+  await copyLibraries(at('build/Release/locksmith.node'), root);
   const packages = readdirSync(at('node_modules')).filter(name => !LEFT_OUT.test(name));
   mkdirSync(join(vm, 'node_modules'));
   await copy(
@@ -111,9 +117,11 @@ async function addProject({project, module, arguments: args}: Content, vm: strin
 
 /** Makes the image in a scratch folder and gives its path. Without root, all files belong to whoever makes it. */
 export async function makeRootImage(content: Content, scratch: string): Promise<string> {
+  // Inside, others than its maker read it.
+  process.umask(0o022);
   const root = join(scratch, 'root');
   await addSystem(root);
-  await addProject(content, join(root, 'vm'));
+  await addProject(content, root);
   copyFileSync(join(content.project, 'test/machine/init'), join(root, 'init'));
   const image = join(scratch, 'root.img');
   // Each run begins with a fresh disk: nothing is there for a journal to save.

@@ -113,7 +113,7 @@ test('a user without rights is told which file refused him; a member of the grou
 
   const refused = await locksmith(['run', file, '--', 'true'], inKernel, ALICE);
   t.is(refused.status, 77);
-  t.regex(refused.stderr, /EACCES.*\/sys\/locks\/create/);
+  t.regex(refused.stderr, /EACCES.*\/sys\/locks\/create'\n {2}next: .*group locksmith/);
   const doctor = await locksmith(['doctor'], inKernel, ALICE);
   t.regex(doctor.stdout, /\/sys\/locks\/create is not writable for uid 1000/);
 
