@@ -2,16 +2,18 @@
 import {spawnSync} from 'node:child_process';
 import {parseArgs} from 'node:util';
 
-const USAGE = `usage: npm run test:vm -- [--kernel SERIES] [--match TITLE] [--limit SECONDS] [FILE|NAME ...]
+const USAGE = `usage: npm run test:vm -- [--kernel SERIES | --debug] [--match TITLE] [--limit SECONDS] [FILE|NAME ...]
   FILE, NAME       what to run inside, all of test/vm by default: test/vm/boot.test.ts, or just boot
   --match TITLE    only tests with that title; * stands for anything
   --kernel SERIES  the kernel to boot: 6.12 (default) or 6.1
-  --limit SECONDS  how long the machine may run: 600 by default`;
+  --debug          a kernel with KASAN, lockdep and kmemleak instead, which is built once: five to ten minutes
+  --limit SECONDS  how long the machine may run: 600 by default, an hour with --debug`;
 
 const OPTIONS = {
   kernel: {type: 'string'},
   match: {type: 'string', multiple: true, default: []},
-  limit: {type: 'string', default: '600'},
+  debug: {type: 'boolean', default: false},
+  limit: {type: 'string'},
   help: {type: 'boolean', short: 'h'},
 };
 
@@ -42,7 +44,8 @@ const {testInMachine} = await import('../dist/test/machine/run.js');
 const report = new TapReport();
 await testInMachine(report, {
   series: values.kernel,
-  limitSeconds: Number(values.limit),
+  debug: values.debug,
+  limitSeconds: values.limit === undefined ? undefined : Number(values.limit),
   arguments: [...values.match.map(title => `--match=${title}`), ...positionals.map(compiled)],
 });
 process.exitCode = report.end();

@@ -1,5 +1,5 @@
 import test from 'ava';
-import {findPanic, firstTrouble, tailOf, unexpectedTaint} from './kernel-log.js';
+import {findPanic, firstLeaks, firstTrouble, tailOf, unexpectedTaint} from './kernel-log.js';
 
 const QUIET = [
   '[    0.000000] Linux version 6.12.117 (gcc-12) #1 SMP',
@@ -36,7 +36,6 @@ const TROUBLE = [
   "kobject: 'a' (00000000a): does not have a release() function, it is broken and must be fixed.",
   'list_del corruption. prev->next should be ffff888, but was dead000',
   'general protection fault, probably for non-canonical address 0xdead000000000100: 0000 [#1] PREEMPT SMP',
-  'kmemleak: 2 new suspected memory leaks (see /sys/kernel/debug/kmemleak)',
   'Call Trace:',
 ];
 
@@ -55,6 +54,17 @@ for (const message of TROUBLE) {
 test('a message is found behind the text of a program, and with the id of its caller', t => {
   t.truthy(firstTrouble('no newline yet[   12.345678] BUG: this one', 1));
   t.truthy(firstTrouble('[   12.345678][   T71] BUG: this one', 1));
+});
+
+test('leaks are told by kmemleak, in words of its own', t => {
+  const told = '[   12.345678] kmemleak: 1 new suspected memory leaks (see /sys/kernel/debug/kmemleak)';
+  const leak = [
+    'unreferenced object 0xffff88800a0b0c00 (size 96):',
+    '  comm "node", pid 71, jiffies 4294677000',
+  ];
+  t.is(firstTrouble([...QUIET, told, ...leak].join('\n'), 10), undefined, 'it is a result of its own');
+  t.is(firstLeaks([...QUIET, told, ...leak].join('\r\n'), 10), leak.join('\n'));
+  t.is(firstLeaks(QUIET.join('\n'), 10), undefined);
 });
 
 test('a panic has a reason and a past', t => {

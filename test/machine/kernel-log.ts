@@ -7,7 +7,7 @@ const MESSAGE = /\[ *\d+\.\d{6}\].*$/;
 const SIGNS = [
   /\bBUG\b|\bWARNING\b|\bOops\b|Kernel panic|general protection|unable to handle/,
   // The checkers of memory: on debug kernels, but KFENCE on all.
-  /KASAN|KFENCE|KCSAN|UBSAN|kmemleak: [1-9]/,
+  /KASAN|KFENCE|KCSAN|UBSAN/,
   // Locks (lockdep), RCU, tasks and processors that do not get on.
   /possible (circular|recursive|irq)|inconsistent lock|suspicious RCU|INFO: (task|rcu|trying to register)/,
   /detected stalls?|soft lockup|hard LOCKUP|blocked for more than|sleeping function|scheduling while atomic/,
@@ -35,19 +35,30 @@ export function tailOf(console: string, count: number): string {
   return plain(console).trimEnd().split('\n').slice(-count).join('\n');
 }
 
-/** The console from the first message on that tells of something wrong, at most so many lines; undefined when there is none. */
-export function firstTrouble(console: string, count: number): string | undefined {
+/** The console from the first line on that is looked for, at most so many lines; undefined when there is none. */
+function linesFrom(console: string, isFirst: (line: string) => boolean, count: number): string | undefined {
   const lines = plain(console).split('\n');
-  const first = lines.findIndex(line => {
-    const message = MESSAGE.exec(line)?.[0];
-    return message !== undefined && SIGNS.some(sign => sign.test(message));
-  });
-  return first < 0
-    ? undefined
-    : lines
-        .slice(first, first + count)
-        .join('\n')
-        .trimEnd();
+  const first = lines.findIndex(isFirst);
+  if (first < 0) return undefined;
+  return lines
+    .slice(first, first + count)
+    .join('\n')
+    .trimEnd();
+}
+
+function isTrouble(line: string): boolean {
+  const message = MESSAGE.exec(line)?.[0];
+  return message !== undefined && SIGNS.some(sign => sign.test(message));
+}
+
+/** The console from the first message on that tells of something wrong. */
+export function firstTrouble(console: string, count: number): string | undefined {
+  return linesFrom(console, isTrouble, count);
+}
+
+/** What kmemleak has to say, which init copies to the console. */
+export function firstLeaks(console: string, count: number): string | undefined {
+  return linesFrom(console, line => line.startsWith('unreferenced object'), count);
 }
 
 export interface Panic {

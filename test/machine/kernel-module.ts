@@ -10,6 +10,8 @@ import type {Kernel} from './debian.js';
 export const MODULE = 'locksmith';
 
 const MAKE = [
+  // What all these kernels were built with.
+  'CC=gcc-12',
   // The warnings that reviewers of the kernel ask about.
   'W=1',
   // The 6.12 headers have a vmlinux with type information: pahole would be needed, to no use of ours.

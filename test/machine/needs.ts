@@ -1,11 +1,13 @@
 /** What do tests use beyond Node, and how does it get here? */
 import {spawnSync} from 'node:child_process';
+import {existsSync} from 'node:fs';
 import {environment} from './command.js';
 
-/** A command or a shared library, the Debian package that has it, and what goes untested without it. */
+/** A command, a shared library or a file, the Debian package that has it, and what goes untested without it. */
 export type Need = readonly [name: string, debianPackage: string, what: string];
 
 const MACHINE = 'the kernel module, in a virtual machine';
+const DEBUG_KERNEL = 'the kernel module, on a kernel that checks itself';
 
 export const ORDINARY_NEEDS: readonly Need[] = [
   ['cc', 'build-essential', 'owners killed and frozen at every system call'],
@@ -23,7 +25,16 @@ export const MACHINE_NEEDS: readonly Need[] = [
   ['libelf.so.1', 'libelf1', MACHINE],
 ];
 
+export const DEBUG_KERNEL_NEEDS: readonly Need[] = [
+  ['flex', 'flex', DEBUG_KERNEL],
+  ['bison', 'bison', DEBUG_KERNEL],
+  ['bc', 'bc', DEBUG_KERNEL],
+  ['xz', 'xz-utils', DEBUG_KERNEL],
+  ['/usr/include/libelf.h', 'libelf-dev', DEBUG_KERNEL],
+];
+
 function has(name: string): boolean {
+  if (name.startsWith('/')) return existsSync(name);
   const test = name.includes('.so.') ? 'ldconfig -p | grep -qF "$1"' : 'command -v "$1"';
   return spawnSync('sh', ['-c', test, 'sh', name], {stdio: 'ignore', env: environment}).status === 0;
 }

@@ -131,3 +131,11 @@ test('a module that stays, a taint and a warning are failures of their own', t =
     {'the kernel is not tainted': 'message: "taint W, see tainted-kernels.rst of the kernel"'},
   ]);
 });
+
+test('a debug kernel tells of memory that is lost', t => {
+  const leak = 'unreferenced object 0xffff88800a0b0c00 (size 96):';
+  t.deepEqual(results([...GOOD, '@leaks 0']), [...ALL, 'no memory is lost']);
+  t.deepEqual(results([...GOOD, '@leaks 1'], LEFT, leak).slice(ALL.length), [
+    {'no memory is lost': 'message: "objects that nothing points to any more: 1"'},
+  ]);
+});

@@ -1,5 +1,5 @@
 /** What came out of a run in the machine? Its lines become results as they come, its end is judged when it is over. */
-import {findPanic, firstTrouble, tailOf, unexpectedTaint} from './kernel-log.js';
+import {findPanic, firstLeaks, firstTrouble, tailOf, unexpectedTaint} from './kernel-log.js';
 import type {Exit} from './qemu.js';
 import {TapRelay, type TapReport} from './tap.js';
 
@@ -53,6 +53,7 @@ export class Outcome {
     if (panic === undefined || trouble !== undefined) this.#log(trouble, log);
     this.#unload(log);
     this.#taint(log);
+    this.#leaks(console, log);
   }
 
   #log(trouble: string | undefined, log: string): void {
@@ -75,6 +76,14 @@ export class Outcome {
     const letters = unexpectedTaint(Number(taint));
     const message = `taint ${letters}, see tainted-kernels.rst of the kernel`;
     this.#result('the kernel is not tainted', letters === '' ? undefined : message, {log});
+  }
+
+  /** Told by debug kernels only. */
+  #leaks(console: string, log: string): void {
+    const count = this.#told.get('leaks');
+    if (count === undefined) return;
+    const message = count === '0' ? undefined : `objects that nothing points to any more: ${count}`;
+    this.#result('no memory is lost', message, {console: firstLeaks(console, TROUBLE_LINES) ?? '', log});
   }
 
   #result(title: string, problem: string | undefined, details: Readonly<Record<string, string>>): void {
