@@ -91,17 +91,21 @@ async function endTimer(timer: HoldTimer): Promise<void> {
   native.close(timer.pidfd);
 }
 
-/** Processes that have a share of a gate. */
-async function insiders(config: ConfigLock): Promise<number[]> {
+/** Processes that have a share of a gate, without ourselves and our timer. */
+async function insiders(config: ConfigLock, timer: HoldTimer | undefined): Promise<number[]> {
   const {openers} = await findOpeners(config.system, fileId(config.system, config.paths.gate));
-  return [
-    ...new Set(openers.filter(({pid, locks}) => locks.length > 0 && pid !== process.pid).map(({pid}) => pid)),
-  ];
+  const pids = openers.filter(({locks}) => locks.length > 0).map(({pid}) => pid);
+  return [...new Set(pids)].filter(pid => pid !== process.pid && pid !== timer?.pid);
 }
 
-async function refused(config: ConfigLock, deadline: Deadline, milliseconds: number): Promise<unknown> {
+async function refused(
+  config: ConfigLock,
+  deadline: Deadline,
+  timer: HoldTimer | undefined,
+  milliseconds: number,
+): Promise<unknown> {
   if (!deadline.expired) return deadline.signal.reason;
-  const pids = await insiders(config);
+  const pids = await insiders(config, timer);
   const who = pids.length > 0 ? `pid ${pids.join(', pid ')}` : 'a process that can not be seen from here';
   return new LockError(
     'ERR_HOLD_REFUSED',
@@ -138,7 +142,7 @@ export async function hold(
     await emptyRoom(gate, deadline.signal);
     return new Hold(config.name, gate, timer, deadline, bound - deadline.remaining());
   } catch (error) {
-    const reason = deadline.signal.aborted ? await refused(config, deadline, bound) : error;
+    const reason = deadline.signal.aborted ? await refused(config, deadline, timer, bound) : error;
     deadline.cancel();
     // The door is still shut by ourselves, so nobody can be in the way of those who were evicted.
     if (timer) for (const share of evict) reenter(share);

@@ -106,7 +106,9 @@ async function handOver(
     ...update,
   });
   // The kernel knows that an owner who resigned still lives; that it will never act again, it can't know.
-  const how = {forced: forced || last?.resigned === true};
+  const setter = bit.owner();
+  const outlived = last?.resigned === true && setter?.alive === true && setter.pid !== process.pid;
+  const how = {forced: forced || outlived};
   let reached: number | undefined;
   try {
     const epoch = await changeHands({

@@ -63,7 +63,7 @@ struct ls_lock {
 	kuid_t uid;			/* of the creator */
 	kgid_t gid;
 	spinlock_t lock;		/* the rest */
-	bool live;			/* can be acquired: its files are there, it is not being removed */
+	bool live;			/* its files are there, and it is not being removed */
 	struct pid *owner;		/* a reference; NULL: the bit is clear */
 	u64 epoch;			/* of the last acquisition; 0: there was none */
 	struct wait_queue_entry exit_wait;	/* in owner->wait_pidfd */
@@ -89,9 +89,9 @@ static inline struct ls_lock *to_lock(struct kobject *kobj)
 /* ---- epochs ---------------------------------------------------------------------------------
  *
  * One counter for all locks: a lock that is removed and created again must not give out an epoch
- * twice.  It begins at the clock, about one for each microsecond since 1970, so that it also goes on
- * above the last load of the module, be that of the same second; where the clock may have been set
- * back meanwhile, epoch_base says how far it had come.
+ * twice.  It begins at the clock, about one for each microsecond since 1970, so that it also goes
+ * on above the last load of the module, be that of the same second; where the clock may have been
+ * set back meanwhile, epoch_base says how far it had come.
  */
 
 static DEFINE_SPINLOCK(ls_epoch_lock);
@@ -476,7 +476,7 @@ static struct ls_lock *ls_alloc(void)
 	return ls;
 }
 
-/* Its files work from the moment they are there, so it goes live only when its pollers can be woken. */
+/* Its files work as soon as they are there; it goes live when its pollers can be woken. */
 static int ls_publish(struct ls_lock *ls, const char *name)
 {
 	int ret = kobject_init_and_add(&ls->kobj, &ls_ktype, NULL, "%s", name);

@@ -1,5 +1,4 @@
 /** Who owns a bit, until when, and what may others do meanwhile? */
-import {once} from 'node:events';
 import {type FSWatcher, watch} from 'node:fs';
 import test, {type ExecutionContext} from 'ava';
 import {waitForExit} from '../../lib/os/process.js';
@@ -315,12 +314,15 @@ test('a poller of a lock that is removed is woken, and told ENODEV', async t => 
   t.is(await woken, 'ENODEV');
 });
 
-/** Resolves when the watch reports a change of a file. */
-async function changeOf(watcher: FSWatcher, file: string): Promise<void> {
-  for (;;) {
-    const [, name] = (await once(watcher, 'change')) as [string, string];
-    if (name === file) return;
-  }
+/** Resolves when a watch has reported changes of all these files. */
+async function changesOf(watcher: FSWatcher, ...files: readonly string[]): Promise<void> {
+  const missing = new Set(files);
+  return new Promise(resolve => {
+    watcher.on('change', (_event, name) => {
+      missing.delete(String(name));
+      if (missing.size === 0) resolve();
+    });
+  });
 }
 
 test("inotify on a lock's directory sees the death of the owner", async t => {
@@ -328,7 +330,7 @@ test("inotify on a lock's directory sees the death of the owner", async t => {
   const owner = await startOwner(t, lock);
   const watcher = watch(lock.directory);
   t.teardown(() => watcher.close());
-  const seen = Promise.all([changeOf(watcher, 'owner'), changeOf(watcher, 'conf_locked')]);
+  const seen = changesOf(watcher, 'owner', 'conf_locked');
   const exit = waitForExit(owner.pid);
   owner.signal('SIGKILL');
   await exit;

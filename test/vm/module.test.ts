@@ -134,12 +134,14 @@ test.serial('epoch_base raises what comes, never lowers it, and takes numbers up
   t.is(put(EPOCH_BASE, String(first + 1000)), 'ok');
   t.is(lock.epoch, first, 'the epochs that are given out stay');
   t.is(nextEpoch(t, lock), first + 1001);
-  for (const lower of [0, 1, first, first + 1001]) t.is(put(EPOCH_BASE, String(lower)), 'ok');
-  t.is(nextEpoch(t, lock), first + 1002);
+  for (const [i, lower] of [first + 1001, first, 1, 0].entries()) {
+    t.is(put(EPOCH_BASE, String(lower)), 'ok');
+    t.is(nextEpoch(t, lock), first + 1002 + i);
+  }
   for (const bad of ['x', '-1', '1x', ' 1', '1 1', '0x10']) t.is(put(EPOCH_BASE, bad), 'EINVAL', bad);
   for (const large of [String(2 ** 53), '18446744073709551615', '18446744073709551616'])
     t.is(put(EPOCH_BASE, large), 'ERANGE', large);
-  t.is(get(EPOCH_BASE), String(first + 1002));
+  t.is(get(EPOCH_BASE), String(first + 1005));
   t.is(remove(lock.name), 'ok');
   t.is(await unload(t), 'ok');
   t.is(await load('epoch_base=x'), 'EINVAL');
@@ -191,7 +193,7 @@ test.serial('owners that come, die and are followed by others leave nothing behi
   await runProgram('handovers', lock.directory, 500);
   await runProgram('deaths', lock.directory, 'owner', 20);
   const after = await shrinksTo('pid', before + 50);
-  t.log({before, after});
+  t.log(JSON.stringify({before, after}));
   t.true(after <= before + 50);
   t.is(get(REFERENCES), '0');
 });
@@ -201,7 +203,7 @@ test.serial('1,000 locks are made, used and removed, and leave nothing behind', 
   for (const step of ['create', 'use', 'remove']) {
     const done = await runProgram('many', step, 1_000);
     t.like(done, {done: 1_000, errno: 0}, step);
-    if (step === 'create') t.is(objectsOf('locksmith_lock'), before + 1_000);
+    if (step === 'create') t.true(objectsOf('locksmith_lock') >= before + 1_000);
   }
   t.is(await shrinksTo('locksmith_lock', before), before);
   t.is(get(REFERENCES), '0');
@@ -209,13 +211,13 @@ test.serial('1,000 locks are made, used and removed, and leave nothing behind', 
 
 test.serial('the module is loaded and unloaded 100 times, and gives no epoch twice', async t => {
   const cycled = await runProgram('module', 'cycle', FILE, 100);
-  t.log(cycled);
+  t.log(JSON.stringify(cycled));
   t.is(cycled['loads'], 100);
 });
 
 test.serial('the module comes and goes while others create, set, remove and are killed', async t => {
-  const churned = await runProgram('module', 'churn', FILE, 20);
-  t.log(churned);
-  t.is(churned['loads'], 20);
+  const churned = await runProgram('module', 'churn', FILE, 25);
+  t.log(JSON.stringify(churned));
+  t.is(churned['loads'], 25);
   t.is(get(REFERENCES), '0');
 });

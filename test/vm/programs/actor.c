@@ -142,6 +142,7 @@ static void wait_for_state(pid_t tid, char state) {
 // As woken, but says "asleep" before, when the kernel has put the poller to sleep.
 static void do_sleep_until_woken(struct command *command) {
   pthread_t thread;
+  poller_tid = 0;
   must(pthread_create(&thread, NULL, poll_as_thread, command) == 0);
   while (poller_tid == 0) sched_yield();
   wait_for_state(poller_tid, 'S');

@@ -19,8 +19,9 @@ static atomic_int winners;      // how many of them got the bit
 static uint64_t last_epoch;     // of the last round
 static atomic_ullong refusals;  // in all rounds
 
+static const char *directory;
 static int processes, rounds;
-static int bit, epoch_file, handover;
+static int bit, epoch_file;  // of the winner
 static bool for_handover;
 
 // Without errno, which is everybody's. -errno on failure.
@@ -56,10 +57,10 @@ static void line_up(void) {
 }
 
 // 0, or the errno of the refusal.
-static int try(void) {
+static int try(int fd) {
   char text[32] = "1";
   if (for_handover) snprintf(text, sizeof text, "%llu", (unsigned long long)last_epoch);
-  long result = system_call(SYS_pwrite64, for_handover ? handover : bit, (long)text, (long)strlen(text), 0);
+  long result = system_call(SYS_pwrite64, fd, (long)text, (long)strlen(text), 0);
   return result < 0 ? (int)-result : 0;
 }
 
@@ -104,10 +105,14 @@ static int race(void *number) {
   CPU_ZERO(&processors);
   CPU_SET((long)number % sysconf(_SC_NPROCESSORS_ONLN), &processors);
   must(sched_setaffinity(0, sizeof processors, &processors) == 0);
+  // Each has a description of its own: writes to a shared one wait for each other before they come to the
+  // module.
+  int fd = open_attribute(directory, for_handover ? "handover" : "conf_locked", O_WRONLY);
+  must(fd >= 0);
   for (int round = 1; round <= rounds; round++) {
     for (int now; (now = this_round) < round;) sleep_while(&this_round, now);
     line_up();
-    int error = try();
+    int error = try(fd);
     if (error == 0) {
       win(round);
     } else {
@@ -131,11 +136,11 @@ int main(int argc, char **argv) {
   for_handover = strcmp(argv[2], "handover") == 0;
   processes = atoi(argv[3]);
   rounds = atoi(argv[4]);
-  bit = open_attribute(argv[1], "conf_locked", O_RDWR);
-  epoch_file = open_attribute(argv[1], "epoch", O_RDONLY);
-  handover = open_attribute(argv[1], "handover", O_WRONLY);
+  directory = argv[1];
+  bit = open_attribute(directory, "conf_locked", O_RDWR);
+  epoch_file = open_attribute(directory, "epoch", O_RDONLY);
   char *stacks = malloc((size_t)processes * STACK_SIZE);
-  must(bit >= 0 && epoch_file >= 0 && handover >= 0 && stacks);
+  must(bit >= 0 && epoch_file >= 0 && stacks);
   for (long i = 0; i < processes; i++) clone_child(race, (void *)i, stacks + i * STACK_SIZE);
   if (for_handover) become_dead();
   last_epoch = get_number(epoch_file);
