@@ -6,5 +6,6 @@ export default {
   workerThreads: false,
   // Inside, all files share one module, and some unload it.
   concurrency: insideVm ? 1 : 2,
-  timeout: '4m',
+  // Without a result: update-killed alone takes minutes under sanitizers on a busy machine.
+  timeout: '15m',
 };
