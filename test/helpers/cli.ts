@@ -25,12 +25,14 @@ export class Started {
   readonly child: ChildProcessByStdio<Writable, Readable, Readable>;
   readonly ended: Promise<Ended>;
   readonly #lines: Interface;
+  /** Lines on stdout that nobody has asked for yet: several may come at once. */
+  readonly #unread: string[] = [];
   readonly #seen = {stdout: '', stderr: ''};
 
   constructor(child: ChildProcessByStdio<Writable, Readable, Readable>) {
     this.child = child;
     this.#lines = createInterface({input: child.stdout});
-    this.#lines.pause();
+    this.#lines.on('line', line => this.#unread.push(line));
     child.stdout.on('data', (chunk: Buffer) => (this.#seen.stdout += chunk.toString()));
     child.stderr.on('data', (chunk: Buffer) => (this.#seen.stderr += chunk.toString()));
     child.stdin.on('error', () => undefined);
@@ -47,10 +49,8 @@ export class Started {
 
   /** The next line on stdout. */
   async line(): Promise<string> {
-    const next = once(this.#lines, 'line');
-    this.#lines.resume();
-    const [line] = (await next) as [string];
-    return line;
+    while (this.#unread.length === 0) await once(this.#lines, 'line');
+    return this.#unread.shift() ?? '';
   }
 
   /** Resolves when stderr has that text. */
