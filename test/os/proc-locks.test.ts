@@ -110,9 +110,10 @@ test('the live table shows a lock that was just taken, with its holder and its r
   const {locks} = await listLocks({path});
   t.like(locks, {length: 1});
   t.like(locks[0], {kind: 'ofd', mode: 'exclusive', start: 3n, end: 6n});
-  t.deepEqual(locks[0]?.holders, [
-    {pid: process.pid, kind: 'ofd', mode: 'exclusive', via: `descriptor ${file.fd}`},
-  ]);
+  t.deepEqual(
+    locks[0]?.holders.filter(({pid}) => pid === process.pid),
+    [{pid: process.pid, kind: 'ofd', mode: 'exclusive', via: `descriptor ${file.fd}`}],
+  );
 });
 
 test('a flock and its waiter are listed with their pids', async t => {

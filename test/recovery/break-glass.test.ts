@@ -116,7 +116,8 @@ test('a process that holds the guard but owns nothing yet is not robbed', async 
     config.breakGlass({owner: 'unknown', epoch: config.bit.epoch(), reason}),
     {code: 'ERR_TAKEOVER_REFUSED'},
   );
-  t.deepEqual(error.pids, [process.pid]);
+  // A child that another test forks holds it as well, until it has executed its program.
+  t.true(error.pids?.includes(process.pid));
 });
 
 test('others who do not come to the hold point keep the owner in possession', async t => {
