@@ -72,34 +72,33 @@ function depthOf(lock: TrueLock, locks: readonly TrueLock[]): number {
 }
 
 /** What a row must say, but for its number. */
-function expectedRow(lock: TrueLock, locks: readonly TrueLock[]): Omit<LockRow, 'id'> {
+function expectedRow(lock: TrueLock, locks: readonly TrueLock[]): LockRow {
   const {kind, mode, access, pid, major = 0, minor = 0, inode = '0', start, end} = lock;
   return {
+    id: 0,
     depth: depthOf(lock, locks),
-    ...{kind, mode, access, pid, major, minor},
+    kind,
+    mode,
+    access,
+    pid,
+    major,
+    minor,
     inode: BigInt(inode),
     start: BigInt(start),
     end: end === undefined ? undefined : BigInt(end),
   };
 }
 
-function withoutId({id: _, ...row}: LockRow): Omit<LockRow, 'id'> {
-  return row;
-}
+const withoutId = (row: LockRow): LockRow => ({...row, id: 0});
 
-const inWords = (row: Omit<LockRow, 'id'>) =>
+const inWords = (row: LockRow) =>
   Object.values(row)
     .map(value => String(value))
     .join(' ');
 
 /** Every lock is told once, and nothing else is. */
-function sameRows(
-  t: ExecutionContext,
-  rows: readonly LockRow[],
-  expected: readonly Omit<LockRow, 'id'>[],
-): void {
-  const sorted = (some: readonly Omit<LockRow, 'id'>[]) =>
-    some.toSorted((a, b) => inWords(a).localeCompare(inWords(b)));
+function sameRows(t: ExecutionContext, rows: readonly LockRow[], expected: readonly LockRow[]): void {
+  const sorted = (some: readonly LockRow[]) => some.toSorted((a, b) => inWords(a).localeCompare(inWords(b)));
   t.deepEqual(sorted(rows.map(withoutId)), sorted(expected));
 }
 
