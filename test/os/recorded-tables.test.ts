@@ -1,5 +1,5 @@
 /**
- * Is what other kernels say read as it was meant? Tables recorded on them (npm run record:tables) beside what the
+ * Is what other kernels say read as it was meant? Tables recorded on them (scripts/record-tables.js) beside what the
  * program that made the locks knows, and tables of any length.
  */
 import {readdirSync, readFileSync} from 'node:fs';
@@ -102,7 +102,7 @@ function sameRows(t: ExecutionContext, rows: readonly LockRow[], expected: reado
   t.deepEqual(sorted(rows.map(withoutId)), sorted(expected));
 }
 
-/** Before Linux 5.12 the table shows the first waiters only, not those behind them. */
+/** Linux 5.10 shows the first waiters only, not those behind them. */
 function isTold(lock: TrueLock, {release, locks}: Truth): boolean {
   return !release.startsWith('5.10.') || depthOf(lock, locks) < 2;
 }
