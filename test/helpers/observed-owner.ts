@@ -4,6 +4,7 @@ import {once} from 'node:events';
 import {readFileSync} from 'node:fs';
 import {createServer, type Server, type Socket} from 'node:net';
 import {createInterface, type Interface} from 'node:readline';
+import type {Duplex} from 'node:stream';
 import {fileURLToPath} from 'node:url';
 import {waitForExit} from '../../lib/os/process.js';
 import type {RootOptions} from '../../lib/lock/layout.js';
@@ -17,8 +18,10 @@ export interface Order {
   readonly command?: readonly string[];
   /** The shared object that executes it. */
   readonly library?: string;
-  /** With guard and gate inherited. */
+  /** With guard and gate inherited; by default true for others, and false for the owner that becomes another program. */
   readonly keeping?: boolean;
+  /** It talks to the harness by the line that the owner was started with. */
+  readonly onLine?: boolean;
 }
 
 /** A process that can be stopped and ended. */
@@ -40,7 +43,10 @@ export class ObservedOwner implements Mortal {
 
   static async start(file: string, roots: RootOptions): Promise<ObservedOwner> {
     const program = fileURLToPath(new URL('../fixtures/observed-owner.js', import.meta.url));
-    const child = fork(program, [JSON.stringify({file, roots})], {serialization: 'advanced'});
+    const child = fork(program, [JSON.stringify({file, roots})], {
+      serialization: 'advanced',
+      stdio: ['ignore', 'inherit', 'inherit', 'ipc', 'pipe'],
+    });
     const owner = new ObservedOwner(child);
     await once(child, 'message');
     return owner;
@@ -48,6 +54,11 @@ export class ObservedOwner implements Mortal {
 
   get pid(): number {
     return this.#child.pid ?? 0;
+  }
+
+  /** A line to whatever it starts, which it does not use itself. */
+  get line(): Duplex {
+    return this.#child.stdio[4] as Duplex;
   }
 
   /** Gives an order and waits for its answer. One at a time. */
