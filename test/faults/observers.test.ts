@@ -163,6 +163,15 @@ const KINDS: Record<string, (turn: Turn) => Promise<void>> = {
     await perhapsWatched(turn);
     turn.life.end = await turn.owner.do<End>({name: 'release'});
   },
+  async 'releases, and a child keeps the guard'(turn) {
+    const child = await giveToChild(turn);
+    const {begun} = await turn.owner.do<End>({name: 'release'});
+    await watched(turn, 8);
+    const clearing = now();
+    await child.kill();
+    await untilGuardIsFree(turn);
+    turn.life.end = {begun, clearing, done: now()};
+  },
   async 'leaves a child with the guard'(turn) {
     const child = await giveToChild(turn);
     await perhapsWatched(turn);
