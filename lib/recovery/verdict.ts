@@ -6,6 +6,7 @@ import type {BitKind, BitOwner} from '../os/lock-bit.js';
 import type {Holder, Waiter} from '../os/lock-table.js';
 import {describeProcess, examineProcess} from '../os/process.js';
 import {type Claim, examineClaim, ownerOnRecord} from './claim.js';
+import {explainDeath} from './death.js';
 import type {Evidence} from './incarnation.js';
 import {lookSteadily, type Sight} from './sight.js';
 
@@ -191,6 +192,7 @@ async function lookAndJudge(
 export async function examine(config: ConfigLock): Promise<Verdict> {
   const {sight, steady, judgement} = await lookAndJudge(config);
   const state = !steady && judgement.state === 'DEAD' ? 'UNKNOWN' : judgement.state;
+  const owner = state === 'FREE' ? null : ownerOf(config, sight);
   const unsteady = {
     looked: 'bit, record and guard, several times',
     saw: 'they changed each time',
@@ -207,7 +209,7 @@ export async function examine(config: ConfigLock): Promise<Verdict> {
     hot: sight.bit === 1,
     state,
     epoch: epochOf(sight),
-    owner: state === 'FREE' ? null : ownerOf(config, sight),
+    owner,
     bit: {
       path: config.bit.path,
       kind: config.bit.kind,
@@ -221,6 +223,7 @@ export async function examine(config: ConfigLock): Promise<Verdict> {
       recordEvidence(sight.record),
       guardEvidence(config, sight),
       ...judgement.evidence,
+      ...(owner ? await explainDeath(config.system, owner) : []),
       ...scanEvidence(sight),
       ...(sight.onHold ? [onHold] : []),
       ...(steady ? [] : [unsteady]),
