@@ -16,10 +16,15 @@ export interface KernelReport {
   readonly latest: number;
 }
 
+/** A process's name, 15 bytes that it chooses itself; the log shows a byte that is not printable as \xNN. */
+const NAME = String.raw`(?:\\x[0-9a-f]{2}|[^\\]){0,15}`;
+
 /**
- * The lines, whole: a process can choose its name, but not what stands before it, and 15 characters are too few to
- * imitate what follows. Sources: mm/oom_kill.c __oom_kill_process(), arch/x86/mm/fault.c show_signal_msg(),
- * arch/x86/kernel/traps.c show_signal(), arch/arm64/kernel/traps.c arm64_show_signal(), kernel/hung_task.c.
+ * How the lines begin. What a process can choose, its name and further on that of its program's file, can't pass for
+ * another process: the name is too short for an imitation after which the real words would still match, and the
+ * rest is too far behind. Sources: mm/oom_kill.c __oom_kill_process(), arch/x86/mm/fault.c show_signal_msg(),
+ * arch/x86/kernel/traps.c, arch/arm64/kernel/traps.c arm64_show_signal(), kernel/hung_task.c. All but the first name
+ * threads: of a process with several, only what its first thread met is found.
  */
 const LINES: readonly {kind: ReportKind; pattern: RegExp}[] = [
   {
@@ -27,10 +32,18 @@ const LINES: readonly {kind: ReportKind; pattern: RegExp}[] = [
     pattern:
       /^(?:Out of memory(?: \(oom_kill_allocating_task\))?|Memory cgroup out of memory): Killed process (\d+) \(/,
   },
-  {kind: 'fault', pattern: /^.*\[(\d+)\]: segfault at [0-9a-f]+ ip /},
-  {kind: 'fault', pattern: /^(?:traps: )?.*\[(\d+)\] (?:general protection|trap )[a-z ]*ip:/},
-  {kind: 'fault', pattern: /^.*\[(\d+)\]: unhandled exception: /},
-  {kind: 'hung', pattern: /^INFO: task .*:(\d+) blocked(?: in I\/O wait)? for more than \d+ seconds/},
+  {kind: 'fault', pattern: new RegExp(String.raw`^${NAME}\[(\d+)\]: segfault at [0-9a-f]+ ip `)},
+  {
+    kind: 'fault',
+    pattern: new RegExp(String.raw`^(?:traps: )?${NAME}\[(\d+)\] (?:general protection|trap )[a-z0-9 ]*ip:`),
+  },
+  {kind: 'fault', pattern: new RegExp(String.raw`^${NAME}\[(\d+)\]: unhandled exception: `)},
+  {
+    kind: 'hung',
+    pattern: new RegExp(
+      String.raw`^INFO: task ${NAME}:(\d+) blocked(?: in I/O wait)? for more than \d+ seconds`,
+    ),
+  },
 ];
 
 /** A record: facility and level, number, microseconds since boot, flags; text (Documentation/ABI/testing/dev-kmsg). */
@@ -43,7 +56,7 @@ export function parseReport(
 ): {kind: ReportKind; text: string; microseconds: number} | undefined {
   const [, prefix, microseconds, text] = RECORD.exec(line) ?? [];
   if (text === undefined || Number(prefix) >> 3 !== 0) return undefined;
-  const found = LINES.find(({pattern}) => Number(pattern.exec(text)?.[1]) === pid);
+  const found = LINES.find(({pattern}) => pattern.exec(text)?.[1] === String(pid));
   return found && {kind: found.kind, text, microseconds: Number(microseconds)};
 }
 

@@ -4,8 +4,17 @@ import {once} from 'node:events';
 import {readdirSync, readFileSync} from 'node:fs';
 import test from 'ava';
 import {native} from '../../lib/os/native.js';
-import {examineProcess, ourselves, waitForExit} from '../../lib/os/process.js';
+import {
+  describeProcess,
+  examineProcess,
+  isSame,
+  ourselves,
+  type Presence,
+  waitForExit,
+} from '../../lib/os/process.js';
 import {readSystem} from '../../lib/os/system.js';
+import {asRoot, testWith} from '../helpers/here.js';
+import {observe} from '../helpers/program.js';
 
 const system = readSystem();
 
@@ -54,7 +63,10 @@ test('a zombie has ended, under the identity that it had', async t => {
   t.is(examineProcess(system, pid).kind, 'running');
   process.kill(pid, 'SIGKILL');
   await waitForExit(pid);
-  t.is(examineProcess(system, pid).kind, 'ended');
+  const ended = examineProcess(system, pid);
+  t.is(ended.kind, 'ended');
+  t.deepEqual(ended.kind === 'ended' && ended.ending, {signal: 'SIGKILL', coreDumped: false});
+  t.is(describeProcess(system, pid), `pid ${pid} (sleep)`);
   parent.kill('SIGKILL');
 });
 
@@ -74,6 +86,70 @@ test('the id of a thread is no process', t => {
   const other = threads.find(id => id !== process.pid) ?? 0;
   t.is(examineProcess(system, other).kind, 'thread');
 });
+
+test('identities are compared only with their like', t => {
+  const facts = {identity: 'pidfd:7', started: 'start:5@time:[1]'};
+  t.true(isSame('pidfd:7', facts));
+  t.false(isSame('pidfd:8', facts));
+  t.true(isSame('start:5@time:[1]', facts));
+  t.false(isSame('start:6@time:[1]', facts));
+  t.is(isSame('start:6@time:[2]', facts), undefined);
+  t.is(isSame('start:6', facts), undefined);
+  t.is(isSame('pidfd:7', {identity: 'start:5', started: 'start:5'}), undefined);
+  t.is(isSame('start:5', {identity: 'pidfd:7', started: undefined}), undefined);
+  t.is(isSame('other:5', facts), undefined);
+});
+
+test('a pid that nobody has is described without a name', async t => {
+  const one = child();
+  await once(one, 'spawn');
+  const exit = once(one, 'exit');
+  one.kill('SIGKILL');
+  await exit;
+  t.is(describeProcess(system, one.pid ?? 0), `pid ${one.pid}`);
+  t.regex(describeProcess(system, process.pid), /^pid \d+ \(.+\)$/);
+});
+
+interface Seen {
+  readonly presence: Presence;
+  readonly name: string;
+}
+
+testWith(
+  asRoot,
+  'a /proc of another pid namespace is asked by the number that it has for the process',
+  async t => {
+    const {presence, name} = await observe<Seen>(t, {}, 'unshare', '--pid', '--fork', '--kill-child');
+    if (presence.kind !== 'running') return t.fail(presence.kind);
+    t.is(presence.facts.pid, 1);
+    const us = examineProcess(system, process.pid);
+    const command = us.kind === 'running' ? us.facts.command : '';
+    t.is(presence.facts.command, command);
+    t.is(name, `pid 1 (${command})`);
+  },
+);
+
+testWith(
+  asRoot,
+  'whoever may not look into /proc knows by the pidfd that a process lives, and which',
+  async t => {
+    const one = child();
+    await once(one, 'spawn');
+    const hidden = 'mount -t proc -o hidepid=2 proc /proc && exec "$@"';
+    const seen = await observe<Seen>(
+      t,
+      {uid: 65_534, pid: one.pid},
+      ...['unshare', '-m', 'sh', '-c', hidden, 'sh'],
+    );
+    const ours = examineProcess(system, one.pid ?? 0);
+    one.kill('SIGKILL');
+    if (seen.presence.kind !== 'running' || ours.kind !== 'running') return t.fail(seen.presence.kind);
+    t.is(seen.presence.facts.identity, ours.facts.identity);
+    t.is(seen.presence.facts.command, '?');
+    t.deepEqual(seen.presence.facts.remarks, ['this user can not see its state in /proc']);
+    t.is(seen.name, `pid ${one.pid}`);
+  },
+);
 
 test('a wait for an end can be aborted', async t => {
   const reason = new Error('enough');

@@ -1,0 +1,29 @@
+/** How does a test start a program that says by lines what it has done? */
+import {spawn} from 'node:child_process';
+import type {ExecutionContext} from 'ava';
+import {Started} from './cli.js';
+import {compile, fixture} from './native.js';
+
+/** Starts a program whose stdin keeps it; it is killed with the test. */
+export function startProgram(t: ExecutionContext, file: string, ...args: string[]): Started {
+  const started = new Started(spawn(file, args, {stdio: ['pipe', 'pipe', 'pipe']}));
+  t.teardown(() => started.child.kill('SIGKILL'));
+  return started;
+}
+
+/** Compiles a fixture in C and starts it. */
+export function startFixture(t: ExecutionContext, name: string, ...args: string[]): Started {
+  return startProgram(t, compile(t, name), ...args);
+}
+
+/** What fixtures/observer.ts sees, started by a command such as unshare(1). */
+export async function observe<Seen>(
+  t: ExecutionContext,
+  request: Readonly<Record<string, unknown>>,
+  ...command: string[]
+): Promise<Seen> {
+  const [file = '', ...args] = [...command, process.execPath, fixture('observer'), JSON.stringify(request)];
+  const {stdout, stderr} = await startProgram(t, file, ...args).finish();
+  if (stdout === '') throw new Error(`the observer saw nothing: ${stderr}`);
+  return JSON.parse(stdout) as Seen;
+}
