@@ -16,13 +16,24 @@ export function startFixture(t: ExecutionContext, name: string, ...args: string[
   return startProgram(t, compile(t, name), ...args);
 }
 
+/** Starts a process that its parent never collects: it stays a zombie once it has ended, until the test has. */
+export async function startUncollected(t: ExecutionContext): Promise<number> {
+  const parent = startProgram(t, 'sh', '-c', 'sleep 1000 & echo $!; exec cat');
+  const pid = Number(await parent.line());
+  t.teardown(() => process.kill(pid, 'SIGKILL'));
+  // Once the shell has become cat, which echoes, nobody collects.
+  parent.child.stdin.write('up\n');
+  await parent.line();
+  return pid;
+}
+
 /** What fixtures/observer.ts sees, started by a command such as unshare(1). */
 export async function observe<Seen>(
   t: ExecutionContext,
   request: Readonly<Record<string, unknown>>,
   ...command: string[]
 ): Promise<Seen> {
-  const [file = '', ...args] = [...command, process.execPath, fixture('observer'), JSON.stringify(request)];
+  const [file, ...args] = [...command, process.execPath, fixture('observer'), JSON.stringify(request)];
   const {stdout, stderr} = await startProgram(t, file, ...args).finish();
   if (stdout === '') throw new Error(`the observer saw nothing: ${stderr}`);
   return JSON.parse(stdout) as Seen;

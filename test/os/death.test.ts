@@ -1,11 +1,11 @@
 /** Is how a process ended known where it can be, and left open where it can't? */
 import {once} from 'node:events';
-import test, {type ExecutionContext} from 'ava';
+import test from 'ava';
 import {deathSeen, decodeStatus, describeEnding, type Ending, noteDeath} from '../../lib/os/death.js';
 import {examineProcess, type Presence, waitForExit} from '../../lib/os/process.js';
 import {readSystem} from '../../lib/os/system.js';
 import {asRoot, kernelIs, testWith} from '../helpers/here.js';
-import {observe, startFixture, startProgram} from '../helpers/program.js';
+import {observe, startFixture, startUncollected} from '../helpers/program.js';
 
 const system = readSystem();
 
@@ -50,18 +50,8 @@ for (const [how, ending] of [
   });
 }
 
-/** Starts a process whose parent never collects it. */
-async function uncollected(t: ExecutionContext): Promise<number> {
-  const parent = startProgram(t, 'sh', '-c', 'sleep 1000 & echo $!; exec cat');
-  const pid = Number(await parent.line());
-  // Once the shell has become cat, which echoes, nobody collects.
-  parent.child.stdin.write('up\n');
-  await parent.line();
-  return pid;
-}
-
 test('an end is known while nobody has collected the process', async t => {
-  const pid = await uncollected(t);
+  const pid = await startUncollected(t);
   const end = waitForExit(pid);
   process.kill(pid, 'SIGTERM');
   t.deepEqual(await end, {signal: 'SIGTERM', coreDumped: false});
@@ -69,7 +59,7 @@ test('an end is known while nobody has collected the process', async t => {
 });
 
 testWith(asRoot, 'the 0 that the kernel shows to strangers is not taken for an exit code', async t => {
-  const pid = await uncollected(t);
+  const pid = await startUncollected(t);
   const end = waitForExit(pid);
   process.kill(pid, 'SIGKILL');
   await end;

@@ -6,6 +6,7 @@ import test from 'ava';
 import {native} from '../../lib/os/native.js';
 import {kernelIs} from '../helpers/here.js';
 import {ERRNO, exclusive, ofd, open, readable, Remote, scratch} from '../helpers/native.js';
+import {startUncollected} from '../helpers/program.js';
 
 const {SIGKILL} = constants.signals;
 
@@ -36,13 +37,7 @@ test('the inode of a pidfd tells processes apart (Linux >= 6.9), and is 0n befor
 
 test('a pidfd tells how its process ended once it was collected, not before (Linux >= 6.15)', async t => {
   const told = kernelIs(6, 15);
-  // Nobody collects the first process: once the shell has become cat, which echoes, it has no interest in children.
-  const parent = spawn('sh', ['-c', 'sleep 1000 & echo $!; exec cat'], {stdio: ['pipe', 'pipe', 'ignore']});
-  t.teardown(() => parent.kill('SIGKILL'));
-  const [line] = (await once(parent.stdout, 'data')) as [Buffer];
-  parent.stdin.write('up\n');
-  await once(parent.stdout, 'data');
-  const pidfd = native.pidfdOpen(Number(line.toString()));
+  const pidfd = native.pidfdOpen(await startUncollected(t));
   const early = native.pidfdExitStatus(pidfd);
   t.true(told ? early === -ERRNO.ENODATA : [-ERRNO.ENOTTY, -ERRNO.EINVAL, -ERRNO.ENODATA].includes(early));
   t.is(native.pidfdSignal(pidfd, SIGKILL), 0);

@@ -12,7 +12,7 @@ const system = readSystem();
 
 function facts(t: ExecutionContext, pid: number): ProcessFacts {
   const presence = examineProcess(system, pid);
-  if (presence.kind !== 'running') return t.fail(`pid ${pid} is ${presence.kind}`) as never;
+  if (presence.kind !== 'running') return t.fail(`pid ${pid} is ${presence.kind}`);
   return presence.facts;
 }
 
@@ -185,7 +185,7 @@ testWith(
 async function frozenSeen(t: ExecutionContext, pid: number, script: string): Promise<string | undefined> {
   const command = ['unshare', '-m', 'sh', '-c', `set -e; ${script}; exec "$@"`, 'sh'];
   const {presence} = await observe<{presence: Presence}>(t, {pid}, ...command);
-  if (presence.kind !== 'running') return t.fail(presence.kind) as never;
+  if (presence.kind !== 'running') return t.fail(presence.kind);
   return presence.facts.frozen;
 }
 

@@ -1,8 +1,8 @@
 /** Is one incarnation of a process told from another, and its end an event? */
 import {spawn} from 'node:child_process';
 import {once} from 'node:events';
-import {readdirSync, readFileSync} from 'node:fs';
-import test from 'ava';
+import {readdirSync} from 'node:fs';
+import test, {type ExecutionContext} from 'ava';
 import {native} from '../../lib/os/native.js';
 import {
   describeProcess,
@@ -14,12 +14,14 @@ import {
 } from '../../lib/os/process.js';
 import {readSystem} from '../../lib/os/system.js';
 import {asRoot, testWith} from '../helpers/here.js';
-import {observe} from '../helpers/program.js';
+import {observe, startUncollected} from '../helpers/program.js';
 
 const system = readSystem();
 
-function child() {
-  return spawn('cat', {stdio: ['pipe', 'ignore', 'ignore']});
+function child(t: ExecutionContext) {
+  const started = spawn('cat', {stdio: ['pipe', 'ignore', 'ignore']});
+  t.teardown(() => started.kill('SIGKILL'));
+  return started;
 }
 
 test('we run, under our own identity', t => {
@@ -29,19 +31,17 @@ test('we run, under our own identity', t => {
 });
 
 test('two processes have two identities', async t => {
-  const [a, b] = [child(), child()];
+  const [a, b] = [child(t), child(t)];
   await Promise.all([once(a, 'spawn'), once(b, 'spawn')]);
   const identities = [a, b].map(({pid}) => {
     const presence = examineProcess(system, pid ?? 0);
     return presence.kind === 'running' ? presence.facts.identity : '';
   });
   t.not(identities[0], identities[1]);
-  a.kill();
-  b.kill();
 });
 
 test('a process that ended is absent, and its end is an event', async t => {
-  const one = child();
+  const one = child(t);
   await once(one, 'spawn');
   const exit = once(one, 'exit');
   const end = waitForExit(one.pid ?? 0);
@@ -52,14 +52,7 @@ test('a process that ended is absent, and its end is an event', async t => {
 });
 
 test('a zombie has ended, under the identity that it had', async t => {
-  // Once the shell has become cat, which echoes, nobody collects the child.
-  const parent = spawn('sh', ['-c', 'sleep 1000 & exec cat'], {stdio: ['pipe', 'pipe', 'ignore']});
-  parent.stdin.write('up\n');
-  await once(parent.stdout, 'data');
-  const [pid = 0] = readFileSync(`/proc/${parent.pid}/task/${parent.pid}/children`, 'utf8')
-    .trim()
-    .split(' ')
-    .map(Number);
+  const pid = await startUncollected(t);
   t.is(examineProcess(system, pid).kind, 'running');
   process.kill(pid, 'SIGKILL');
   await waitForExit(pid);
@@ -67,18 +60,16 @@ test('a zombie has ended, under the identity that it had', async t => {
   t.is(ended.kind, 'ended');
   t.deepEqual(ended.kind === 'ended' && ended.ending, {signal: 'SIGKILL', coreDumped: false});
   t.is(describeProcess(system, pid), `pid ${pid} (sleep)`);
-  parent.kill('SIGKILL');
 });
 
 test('a stopped process is frozen, and says by what', async t => {
-  const one = child();
+  const one = child(t);
   await once(one, 'spawn');
   one.kill('SIGSTOP');
   let presence = examineProcess(system, one.pid ?? 0);
   while (presence.kind === 'running' && presence.facts.frozen === undefined)
     presence = examineProcess(system, one.pid ?? 0);
   t.regex((presence.kind === 'running' && presence.facts.frozen) || '', /stopped by a signal/);
-  one.kill('SIGKILL');
 });
 
 test('the id of a thread is no process', t => {
@@ -101,7 +92,7 @@ test('identities are compared only with their like', t => {
 });
 
 test('a pid that nobody has is described without a name', async t => {
-  const one = child();
+  const one = child(t);
   await once(one, 'spawn');
   const exit = once(one, 'exit');
   one.kill('SIGKILL');
@@ -133,7 +124,7 @@ testWith(
   asRoot,
   'whoever may not look into /proc knows by the pidfd that a process lives, and which',
   async t => {
-    const one = child();
+    const one = child(t);
     await once(one, 'spawn');
     const hidden = 'mount -t proc -o hidepid=2 proc /proc && exec "$@"';
     const seen = await observe<Seen>(
@@ -160,7 +151,7 @@ test('a wait for an end can be aborted', async t => {
 });
 
 test('a signal goes to the incarnation that the pidfd names', async t => {
-  const one = child();
+  const one = child(t);
   await once(one, 'spawn');
   const exit = once(one, 'exit');
   const pidfd = native.pidfdOpen(one.pid ?? 0);

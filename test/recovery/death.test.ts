@@ -9,7 +9,7 @@ import {isFirstPidNamespace, isFirstTimeNamespace, readSystem, type System} from
 import {explainDeath} from '../../lib/recovery/death.js';
 import {actor} from '../helpers/actor.js';
 import {kernelIs, testWith} from '../helpers/here.js';
-import {startProgram} from '../helpers/program.js';
+import {startProgram, startUncollected} from '../helpers/program.js';
 import {openScratch, scratch} from '../helpers/scratch.js';
 
 /** Without the kernel's log, for what has no part in it. */
@@ -55,10 +55,7 @@ test('a death that this process has seen is told with its time', async t => {
 });
 
 test('a zombie tells how it ended, also to those who have not seen it', async t => {
-  const parent = startProgram(t, 'sh', '-c', 'sleep 1000 & echo $!; exec cat');
-  const pid = Number(await parent.line());
-  parent.child.stdin.write('up\n');
-  await parent.line();
+  const pid = await startUncollected(t);
   const presence = examineProcess(system, pid);
   const identity = presence.kind === 'running' ? presence.facts.identity : '';
   process.kill(pid, 'SIGTERM');

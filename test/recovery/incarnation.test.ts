@@ -6,7 +6,7 @@ import {examineProcess, waitForExit} from '../../lib/os/process.js';
 import {readSystem} from '../../lib/os/system.js';
 import {examineOwner, type Incarnation} from '../../lib/recovery/incarnation.js';
 import {asRoot, kernelIs, testWith} from '../helpers/here.js';
-import {observe, startFixture, startProgram} from '../helpers/program.js';
+import {observe, startFixture, startProgram, startUncollected} from '../helpers/program.js';
 
 const system = readSystem();
 
@@ -112,10 +112,7 @@ testWith(
 );
 
 test('the ended are gone, whatever they were called', async t => {
-  const parent = startProgram(t, 'sh', '-c', 'sleep 1000 & echo $!; exec cat');
-  const pid = Number(await parent.line());
-  parent.child.stdin.write('up\n');
-  await parent.line();
+  const pid = await startUncollected(t);
   const {identity, started} = identities(pid);
   t.is(judge({pid, identity})[0], 'running');
   const end = waitForExit(pid);
@@ -124,7 +121,6 @@ test('the ended are gone, whatever they were called', async t => {
   t.regex(judge({pid, identity})[1], /it has ended and waits for its parent/);
   for (const name of [identity, started, `${identity}0`, 'start:1@time:[1]'])
     t.is(judge({pid, identity: name})[0], 'gone', name);
-  await parent.kill();
 });
 
 test('nobody under that pid, or a thread: gone', async t => {
