@@ -45,12 +45,10 @@ function zombieStatus(system: System, pidfd: number): number | undefined {
  * and while it runs. (6.15.0 gives the code of the first thread where that exited before the others.)
  */
 export function readEnding(system: System, pidfd: number): Ending | undefined {
-  const reaped = native.pidfdExitStatus(pidfd);
-  if (reaped >= 0) return decodeStatus(reaped);
-  const status = native.isReadable(pidfd) === 1 ? zombieStatus(system, pidfd) : undefined;
-  if (status !== undefined) return decodeStatus(status);
-  const late = native.pidfdExitStatus(pidfd);
-  return late >= 0 ? decodeStatus(late) : undefined;
+  if (native.isReadable(pidfd) !== 1) return undefined;
+  // In this order: it may be collected in between.
+  const status = zombieStatus(system, pidfd) ?? native.pidfdExitStatus(pidfd);
+  return status >= 0 ? decodeStatus(status) : undefined;
 }
 
 /** A death that this process has seen. */

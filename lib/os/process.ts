@@ -99,6 +99,8 @@ export function examineProcess(system: System, pid: number): Presence {
 
 /** One look: pidfd first, the facts, the pidfd again. */
 function look(system: System, pid: number): Presence {
+  // No process has such a number; the kernel's EINVAL would look like that for a thread.
+  if (pid < 1) return {kind: 'unreadable', error: new SystemError(EINVAL, 'pidfd_open', `pid ${pid}`)};
   const pidfd = native.pidfdOpen(pid);
   if (pidfd === ESRCH) return {kind: 'absent'};
   // A pid that is in use as the id of a thread: EINVAL until Linux 6.8, ENOENT since (pidfd_open(2)).

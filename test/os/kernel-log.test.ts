@@ -102,6 +102,12 @@ testWith(readable, 'of a log, only lines since the owner has the lock count, wit
   t.deepEqual(await readKernelReports({...system, kernelLog}, 4712, 0), []);
 });
 
+testWith(readable, 'each line of a long log counts once, however it is cut into reads', async t => {
+  const line = `3,1,${stamp(0)},-;INFO: task node:4711 blocked for more than 120 seconds.`;
+  const kernelLog = recorded(t, Array.from<string>({length: 3000}).fill(line));
+  t.is((await readKernelReports({...system, kernelLog}, 4711, 0)).length, 3000);
+});
+
 testWith(readable, 'a log that can not be read, or counts pids or times otherwise, is silent', async t => {
   const kernelLog = recorded(t, [`3,1,${stamp(0)},-;Out of memory: Killed process 4711 (node) total-vm:1kB`]);
   const read = async (changes: object) => readKernelReports({...system, kernelLog, ...changes}, 4711, 0);

@@ -1,12 +1,13 @@
 /** Is a process frozen exactly when none of its threads can run, and is said what else holds it? Each state is made for real. */
 import {existsSync, mkdirSync, readFileSync, rmdirSync, writeFileSync} from 'node:fs';
 import {join} from 'node:path';
+import {setImmediate} from 'node:timers/promises';
 import test, {type ExecutionContext} from 'ava';
 import {examineProcess, type Presence, type ProcessFacts, waitForExit} from '../../lib/os/process.js';
 import {readSystem} from '../../lib/os/system.js';
 import {asRoot, testWith} from '../helpers/here.js';
 import {scratch} from '../helpers/native.js';
-import {observe, startFixture, startProgram} from '../helpers/program.js';
+import {awaitState, observe, startFixture, startProgram} from '../helpers/program.js';
 
 const system = readSystem();
 
@@ -32,13 +33,14 @@ test('a leader that has ended is no death while another thread lives', async t =
 });
 
 test('SIGSTOP freezes a process whose leader has ended as well', async t => {
-  const [pid] = await inState(t, 'leader-ended');
+  const [pid, , second] = await inState(t, 'leader-ended');
   process.kill(pid, 'SIGSTOP');
-  while (facts(t, pid).frozen === undefined);
+  awaitState(`${pid}/task/${second}`, 'T');
+  t.is(facts(t, pid).frozen, 'it is stopped by a signal (state T)');
   t.is(facts(t, pid).state, 'T');
   process.kill(pid, 'SIGCONT');
-  while (facts(t, pid).frozen !== undefined);
-  t.pass();
+  awaitState(`${pid}/task/${second}`, 'RS');
+  t.is(facts(t, pid).frozen, undefined);
 });
 
 test('a debugger freezes a process when it has stopped all threads, not when it has stopped one', async t => {
@@ -73,6 +75,25 @@ test('exec in between changes the name and not the identity', async t => {
   t.deepEqual([before.command, after.command], ['sh', 'cat']);
   t.is(after.identity, before.identity);
   t.is(after.started, before.started);
+});
+
+test('exec from a thread that is not the first, again and again, never looks like an end', async t => {
+  const program = startFixture(t, 'states', 'execs');
+  const pid = Number(await program.line());
+  const {identity, started} = facts(t, pid);
+  const over = new AbortController();
+  const ready = program.line().finally(() => over.abort());
+  program.child.stdin.write('\n');
+  let looks = 0;
+  for (; !over.signal.aborted; looks++) {
+    const now = facts(t, pid);
+    t.is(now.identity, identity);
+    t.is(now.started, started);
+    await setImmediate();
+  }
+  await ready;
+  t.log(`${looks} looks`);
+  t.true(looks > 1);
 });
 
 test('a name with control characters can not fake a line', async t => {

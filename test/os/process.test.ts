@@ -14,7 +14,7 @@ import {
 } from '../../lib/os/process.js';
 import {readSystem} from '../../lib/os/system.js';
 import {asRoot, testWith} from '../helpers/here.js';
-import {observe, startUncollected} from '../helpers/program.js';
+import {awaitState, observe, startUncollected} from '../helpers/program.js';
 
 const system = readSystem();
 
@@ -66,9 +66,8 @@ test('a stopped process is frozen, and says by what', async t => {
   const one = child(t);
   await once(one, 'spawn');
   one.kill('SIGSTOP');
-  let presence = examineProcess(system, one.pid ?? 0);
-  while (presence.kind === 'running' && presence.facts.frozen === undefined)
-    presence = examineProcess(system, one.pid ?? 0);
+  awaitState(one.pid ?? 0, 'T');
+  const presence = examineProcess(system, one.pid ?? 0);
   t.regex((presence.kind === 'running' && presence.facts.frozen) || '', /stopped by a signal/);
 });
 
@@ -126,14 +125,9 @@ testWith(
   async t => {
     const one = child(t);
     await once(one, 'spawn');
-    const hidden = 'mount -t proc -o hidepid=2 proc /proc && exec "$@"';
-    const seen = await observe<Seen>(
-      t,
-      {uid: 65_534, pid: one.pid},
-      ...['unshare', '-m', 'sh', '-c', hidden, 'sh'],
-    );
+    const hidden = ['unshare', '-m', 'sh', '-c', 'mount -t proc -o hidepid=2 proc /proc && exec "$@"', 'sh'];
+    const seen = await observe<Seen>(t, {uid: 65_534, pid: one.pid}, ...hidden);
     const ours = examineProcess(system, one.pid ?? 0);
-    one.kill('SIGKILL');
     if (seen.presence.kind !== 'running' || ours.kind !== 'running') return t.fail(seen.presence.kind);
     t.is(seen.presence.facts.identity, ours.facts.identity);
     t.is(seen.presence.facts.command, '?');

@@ -9,7 +9,7 @@ import {isFirstPidNamespace, isFirstTimeNamespace, readSystem, type System} from
 import {explainDeath} from '../../lib/recovery/death.js';
 import {actor} from '../helpers/actor.js';
 import {kernelIs, testWith} from '../helpers/here.js';
-import {startProgram, startUncollected} from '../helpers/program.js';
+import {awaitState, startProgram, startUncollected} from '../helpers/program.js';
 import {openScratch, scratch} from '../helpers/scratch.js';
 
 /** Without the kernel's log, for what has no part in it. */
@@ -59,7 +59,7 @@ test('a zombie tells how it ended, also to those who have not seen it', async t 
   const presence = examineProcess(system, pid);
   const identity = presence.kind === 'running' ? presence.facts.identity : '';
   process.kill(pid, 'SIGTERM');
-  while (examineProcess(system, pid).kind === 'running');
+  awaitState(pid, 'Z');
   const owner = {...ownerFor(system, 'a test'), pid, identity};
   t.regex((await words(system, owner)).join(), /: it was ended by SIGTERM: /);
   t.deepEqual(await words(system, {...owner, identity: `${identity}0`}), []);

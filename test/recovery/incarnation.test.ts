@@ -6,7 +6,7 @@ import {examineProcess, waitForExit} from '../../lib/os/process.js';
 import {readSystem} from '../../lib/os/system.js';
 import {examineOwner, type Incarnation} from '../../lib/recovery/incarnation.js';
 import {asRoot, kernelIs, testWith} from '../helpers/here.js';
-import {observe, startFixture, startProgram, startUncollected} from '../helpers/program.js';
+import {awaitState, observe, startFixture, startProgram, startUncollected} from '../helpers/program.js';
 
 const system = readSystem();
 
@@ -119,6 +119,7 @@ test('the ended are gone, whatever they were called', async t => {
   process.kill(pid, 'SIGKILL');
   await end;
   t.regex(judge({pid, identity})[1], /it has ended and waits for its parent/);
+  t.regex(judge({pid, identity: `${identity}0`})[1], /what has that pid now .* has ended too/);
   for (const name of [identity, started, `${identity}0`, 'start:1@time:[1]'])
     t.is(judge({pid, identity: name})[0], 'gone', name);
 });
@@ -129,6 +130,7 @@ test('nobody under that pid, or a thread: gone', async t => {
   const {identity} = identities(child.pid);
   await child.kill();
   t.is(judge({pid: child.pid, identity})[0], 'gone');
+  for (const pid of [0, -1]) t.is(judge({pid, identity})[0], 'unknown', 'what no process has proves nothing');
   const states = startFixture(t, 'states', 'threads');
   const thread = Number((await states.line()).split(' ')[2]);
   const [existence, words] = judge({pid: thread, identity});
@@ -138,17 +140,17 @@ test('nobody under that pid, or a thread: gone', async t => {
 
 test('frozen, or one of its threads ended or stuck: the owner lives, and it is said', async t => {
   const threads = async (state: string) => {
-    const pid = Number((await startFixture(t, 'states', state).line()).split(' ')[0]);
-    return {pid, identity: identities(pid).identity};
+    const [pid = 0, , second] = (await startFixture(t, 'states', state).line()).split(' ').map(Number);
+    return {owner: {pid, identity: identities(pid).identity}, second};
   };
-  const ended = await threads('leader-ended');
+  const {owner: ended, second} = await threads('leader-ended');
   t.is(judge(ended)[0], 'running');
   t.regex(judge(ended)[1], /^states exists, state .; its first thread has ended/);
-  const stuck = await threads('in-kernel');
+  const {owner: stuck} = await threads('in-kernel');
   t.is(judge(stuck)[0], 'running');
   t.regex(judge(stuck)[1], /even SIGKILL may have to wait/);
   process.kill(ended.pid, 'SIGSTOP');
-  while (judge(ended)[0] === 'running');
+  awaitState(`${ended.pid}/task/${second}`, 'T');
   t.is(judge(ended)[0], 'frozen');
   t.regex(judge(ended)[1], /stopped by a signal .*; its first thread has ended/);
 });
