@@ -144,20 +144,26 @@ export function ourselves(system: System): Self {
   }
 }
 
-/** One line for people: `pid 4711 (node)`; without the name where it can't be read for certain. */
-export function describeProcess(system: System, pid: number): string {
+/** Name of the program that a process runs; undefined where that can't be read for certain. For people only: it proves nothing. */
+export function commandOf(system: System, pid: number): string | undefined {
   const pidfd = native.pidfdOpen(pid);
-  if (pidfd < 0) return `pid ${pid}`;
+  if (pidfd < 0) return undefined;
   try {
     const directory = procDirectory(system, pidfd);
     const {command} = readStat(directory);
     // Not collected in between, so the number was that process's all the time.
-    return procDirectory(system, pidfd) === directory ? `pid ${pid} (${command})` : `pid ${pid}`;
+    return procDirectory(system, pidfd) === directory ? command : undefined;
   } catch {
-    return `pid ${pid}`;
+    return undefined;
   } finally {
     native.close(pidfd);
   }
+}
+
+/** One line for people: `pid 4711 (node)`. */
+export function describeProcess(system: System, pid: number): string {
+  const command = commandOf(system, pid);
+  return command === undefined ? `pid ${pid}` : `pid ${pid} (${command})`;
 }
 
 /**

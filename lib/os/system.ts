@@ -24,6 +24,8 @@ export interface System {
   readonly timeNamespace: string | undefined;
   /** The kernel's log: `/dev/kmsg`, or a file of such records. */
   readonly kernelLog: string;
+  /** The procfs is that of our own pid namespace: its numbers mean the same to system calls. */
+  readonly ownProc: boolean;
   readonly uid: number;
   readonly tmpdir: string;
   /** Milliseconds since 1970, to show people and to seed epochs. */
@@ -46,6 +48,11 @@ function readNamespace(path: string): string | undefined {
   }
 }
 
+/** A procfs of an outer pid namespace shows us under a pid for each namespace in between; one of a sibling shows no `self`. */
+function isOwnProc(procRoot: string): boolean {
+  return /^NSpid:\t\d+$/m.test(readTrimmed(`${procRoot}/self/status`) ?? '');
+}
+
 /** Reads the surroundings once. Throws where procfs is not mounted: without it no verdict is possible. */
 export function readSystem(changes: Partial<System> = {}): System {
   const procRoot = changes.procRoot ?? '/proc';
@@ -59,6 +66,7 @@ export function readSystem(changes: Partial<System> = {}): System {
     pidNamespace: readlinkSync(`${procRoot}/self/ns/pid`),
     timeNamespace: readNamespace(`${procRoot}/self/ns/time`),
     kernelLog: '/dev/kmsg',
+    ownProc: isOwnProc(procRoot),
     uid: process.geteuid?.() ?? 0,
     tmpdir: tmpdir(),
     now: Date.now,

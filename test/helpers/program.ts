@@ -33,13 +33,13 @@ export async function startUncollected(t: ExecutionContext): Promise<number> {
   return pid;
 }
 
-/** What fixtures/observer.ts sees, started by a command such as unshare(1). */
+/** What fixtures/onlooker.ts sees, started by a command such as unshare(1). */
 export async function observe<Seen>(
   t: ExecutionContext,
   request: Readonly<Record<string, unknown>>,
   ...command: string[]
 ): Promise<Seen> {
-  const [file, ...args] = [...command, process.execPath, fixture('observer'), JSON.stringify(request)];
+  const [file, ...args] = [...command, process.execPath, fixture('onlooker'), JSON.stringify(request)];
   const {stdout, stderr} = await startProgram(t, file, ...args).finish();
   if (stdout === '') throw new Error(`the observer saw nothing: ${stderr}`);
   return JSON.parse(stdout) as Seen;
