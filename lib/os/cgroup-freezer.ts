@@ -1,5 +1,5 @@
 /** Does a cgroup freezer keep a thread from running? (cgroups(7), cgroup-v2 and v1 freezer documents of the kernel) */
-import {closeSync, fstatSync, openSync, readFileSync} from 'node:fs';
+import {closeSync, existsSync, fstatSync, openSync, readFileSync} from 'node:fs';
 import type {System} from './system.js';
 
 /** Where a cgroup hierarchy with a freezer is mounted, as we see it. */
@@ -65,6 +65,8 @@ function below({root}: FreezerMount, path: string): string | undefined {
 
 /** Reads a file of a mount; undefined where there is none, or where another mount covers the place. */
 function readOn(device: number, name: string): string | undefined {
+  // The root of a hierarchy has no such file, and is where most processes are: an exception for each would cost time.
+  if (!existsSync(name)) return undefined;
   let fd: number;
   try {
     fd = openSync(name, 'r');

@@ -30,7 +30,9 @@ function readThread(directory: string, id: string, freezer: FreezerReader): Thre
   try {
     const own = `${directory}/task/${id}`;
     const stat = readStat(own);
-    return {id, stat, frozen: STOPPED[stat.state] ?? freezer.frozen(own)};
+    // What runs just now is not frozen, or not yet.
+    const frozen = stat.state === 'R' ? undefined : (STOPPED[stat.state] ?? freezer.frozen(own));
+    return {id, stat, frozen};
   } catch (error) {
     if (hasCode(error, 'ENOENT', 'ESRCH')) return undefined;
     throw error;

@@ -4,7 +4,7 @@ import {type Ending, noteDeath, readEnding} from './death.js';
 import {native} from './native.js';
 import {procDirectory} from './proc-directory.js';
 import {readState} from './process-state.js';
-import {readStat} from './process-stat.js';
+import {type ProcessStat, readStat} from './process-stat.js';
 import {check, errnoOf, hasCode, SystemError} from './system-error.js';
 import {system as surroundings, type System} from './system.js';
 
@@ -50,14 +50,13 @@ export type Presence =
  * The identity by start time. A time namespace shifts what its members read (time_namespaces(7)), so it is part of
  * the name.
  */
-function startIdentity({timeNamespace}: System, directory: string): Identity {
-  const {startTime} = readStat(directory);
+function startIdentity({timeNamespace}: System, {startTime}: ProcessStat): Identity {
   return `start:${startTime}${timeNamespace === undefined ? '' : `@${timeNamespace}`}`;
 }
 
 function identityOf(system: System, pidfd: number): Identity {
   const inode = check<bigint>(native.pidfdInode(pidfd), 'fstat', 'pidfd');
-  return inode === 0n ? startIdentity(system, procDirectory(system, pidfd)) : `pidfd:${inode}`;
+  return inode === 0n ? startIdentity(system, readStat(procDirectory(system, pidfd))) : `pidfd:${inode}`;
 }
 
 /**
@@ -81,8 +80,9 @@ function readShown(
 ): Pick<ProcessFacts, 'started' | 'state' | 'command' | 'frozen' | 'remarks'> {
   try {
     const directory = procDirectory(system, pidfd);
-    const {command} = readStat(directory);
-    return {started: startIdentity(system, directory), command, ...readState(system, directory)};
+    const stat = readStat(directory);
+    const started = startIdentity(system, stat);
+    return {started, command: stat.command, ...readState(system, directory)};
   } catch (error) {
     if (!hasCode(error, 'ENOENT', 'EACCES', 'EPERM')) throw error;
     const remarks = ['this user can not see its state in /proc'];
