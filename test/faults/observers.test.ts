@@ -168,8 +168,8 @@ const KINDS: Record<string, (turn: Turn) => Promise<void>> = {
     const {begun} = await turn.owner.do<End>({name: 'release'});
     await watched(turn, 8);
     const clearing = now();
+    // Whoever waits for the guard gets it now, and keeps it.
     await child.kill();
-    await untilGuardIsFree(turn);
     turn.life.end = {begun, clearing, done: now()};
   },
   async 'leaves a child with the guard'(turn) {
