@@ -398,7 +398,11 @@ test(`${OBSERVERS} observers explain locks whose owners die, fork, execute and p
   const deck = new Deck(kinds);
   const lived = Promise.all(stages.map(stage => live(stage, deck, () => now() >= end)));
   // Nobody is heard any more once an observer has ended: then the turns would wait for ever.
-  await Promise.race([lived, ...observers.map(({gone}) => gone.then(() => t.fail('an observer ended')))]);
+  const lost = async ({gone}: {gone: Promise<void>}) => {
+    await gone;
+    throw new Error('an observer ended');
+  };
+  await Promise.race([lived, ...observers.map(lost)]);
   await Promise.all(observers.map(observer => observer.stop()));
 
   const said = stages.flatMap(stage => stage.said);
