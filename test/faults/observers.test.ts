@@ -424,6 +424,7 @@ test(`${OBSERVERS} observers explain locks whose owners die, fork, execute and p
   for (const kind of kinds) t.true((ends[kind] ?? 0) > 0, kind);
   for (const state of ['FREE', 'ALIVE', 'FROZEN', 'DEAD', 'UNKNOWN'])
     t.true((states[state] ?? 0) >= OBSERVERS, state);
+  t.true(said.length > 20 * stages.flatMap(({history}) => history.lives).length, 'many verdicts');
   t.true(confirmed > dead.length / 2);
   for (const {config} of stages) t.is((await config.examine()).state, 'FREE');
 });
