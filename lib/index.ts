@@ -8,8 +8,19 @@ export type {Owner, PlannedUpdate} from './lock/owner-record.js';
 export type {NextContent, UpdateOptions, UpdateResult} from './lock/update.js';
 export type {BitKind, BitOwner} from './os/lock-bit.js';
 export type {LockKind, LockMode} from './os/lock-file.js';
-export {type Holder, type ListedLock, listLocks, type LockList, type Waiter} from './os/lock-table.js';
+export type {Suspect} from './os/hiding-places.js';
+export {
+  type Holder,
+  type ListedLock,
+  listLocks,
+  type ListOptions,
+  type LockList,
+  type Waiter,
+} from './os/lock-table.js';
+export type {FileId} from './os/mounts.js';
 export {SystemError} from './os/system-error.js';
+export type {Gap} from './os/visibility.js';
+export type {WaitLink} from './os/wait-chain.js';
 export type {Range} from './os/wait-queue.js';
 export {type AuditRecord, type AuditReport, auditRecords, verifyAudit} from './recovery/audit.js';
 export type {BreakGlassOptions} from './recovery/break-glass.js';
@@ -22,7 +33,13 @@ export {
   openConfigLock,
 } from './recovery/guarded-config.js';
 export type {Hold, HoldOptions} from './recovery/hold.js';
+export {
+  examineFile,
+  type ExamineFileOptions,
+  type FileVerdict,
+  summarizeFile,
+} from './recovery/file-verdict.js';
 export type {Evidence} from './recovery/incarnation.js';
 export type {RecoverOptions} from './recovery/recover.js';
 export type {Certificate, OnStep, Step, StepName} from './recovery/take-back.js';
-export {type State, summarize, type Verdict} from './recovery/verdict.js';
+export {type ExamineOptions, type State, summarize, type Verdict} from './recovery/verdict.js';

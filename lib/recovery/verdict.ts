@@ -181,9 +181,9 @@ async function lookAndJudge(
   for (let attempt = 0; ; attempt++) {
     const {sight, steady} = await lookSteadily(config, everywhere);
     const judgement = judge(config, sight);
-    // An owner that can't run may have given its descriptor to somebody who can.
-    const share = judgement.state === 'FROZEN' && sight.guardHeld && !sight.everywhere;
-    if (share) return lookAndJudge(config, true);
+    // Of an owner that is gone or can't run, all who share the guard matter: one of them may be able to.
+    const all = judgement.passing || judgement.state === 'FROZEN';
+    if (all && sight.guardHeld && !sight.everywhere) return lookAndJudge(config, true);
     if (!judgement.passing || attempt === 4) return {sight, steady, judgement};
   }
 }
