@@ -75,9 +75,10 @@ test(`a program whose pid a stranger, its own descendant or a thread gets is DEA
   for (const round of rounds) {
     checkReused(t, round);
     t.is(round.living, 'ALIVE');
-    const holders = round.heir === 'descendant with the guard' ? [round.child, round.pid] : [];
-    t.is(round.holders.length, holders.length);
-    for (const pid of holders) t.true(round.holders.includes(pid));
+    // The first who is found to hold it settles that; not everyone who shares it is looked for.
+    const mayHold = round.heir === 'descendant with the guard' ? [round.child, round.pid] : [];
+    t.is(round.holders.length > 0, mayHold.length > 0);
+    for (const pid of round.holders) t.true(mayHold.includes(pid));
   }
 });
 
