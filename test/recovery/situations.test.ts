@@ -1,0 +1,74 @@
+/** Is the verdict on any file right, however its lock is held, waited for, hidden, or seems to be held? */
+import {mkdtempSync, rmSync} from 'node:fs';
+import {tmpdir} from 'node:os';
+import {join} from 'node:path';
+import anyTest, {type ExecutionContext} from 'ava';
+import {listLocks} from '../../lib/os/lock-table.js';
+import {SITUATIONS} from '../situations/index.js';
+import {ascending, observe, type Seen} from '../situations/observe.js';
+import {reasonAgainst, type Situation, type Truth} from '../situations/situation.js';
+import type {Stage} from '../situations/stage.js';
+
+/** Everything that was said in this run, for the last test. */
+const said: {title: string; truth: Truth; seen: Seen}[] = [];
+
+function stageOf(t: ExecutionContext): Stage {
+  const directory = mkdtempSync(join(tmpdir(), 'locksmith-situation-'));
+  t.teardown(() => rmSync(directory, {recursive: true, force: true}));
+  return {
+    directory,
+    onEnd: cleanup =>
+      t.teardown(async () => {
+        await cleanup();
+      }),
+  };
+}
+
+/** The processes behind each description that holds a lock of the file. */
+async function descriptionsOf(path: string): Promise<number[][]> {
+  const {locks} = await listLocks({path});
+  return locks.map(({holders}) => ascending(holders.map(({pid}) => pid)));
+}
+
+function sorted<T>(values: Iterable<T>): T[] {
+  const key = (value: T) => JSON.stringify(value);
+  return [...values].sort((a, b) => key(a).localeCompare(key(b)));
+}
+
+async function compare(t: ExecutionContext, situation: Situation): Promise<void> {
+  const scene = await situation.make(stageOf(t));
+  const {file, truth} = scene;
+  const seen = await observe(scene);
+  said.push({title: situation.title, truth, seen});
+  if (seen.state !== truth.state) t.log(JSON.stringify({truth, seen}, undefined, 1));
+  t.is(seen.state, truth.state);
+  t.deepEqual(seen.holders, ascending(truth.holders), 'holders');
+  t.deepEqual(sorted(seen.waiters), sorted(truth.waiters ?? []), 'waiters');
+  if (truth.suspects) t.deepEqual(sorted(seen.suspects), sorted(truth.suspects), 'suspects');
+  if (truth.complete !== undefined) t.is(seen.complete, truth.complete, 'complete');
+  if (truth.descriptions)
+    t.deepEqual(
+      sorted(await descriptionsOf(String(file))),
+      sorted(truth.descriptions.map(ascending)),
+      'descriptions',
+    );
+  t.is(await scene.harm?.(), undefined);
+}
+
+// One after the other: a hung file system or a frozen cgroup is nothing that others should meet.
+for (const situation of Object.values(SITUATIONS).flat()) {
+  const reason = reasonAgainst(situation);
+  const test = reason !== undefined && process.env['CI'] === undefined ? anyTest.serial.skip : anyTest.serial;
+  test(`${situation.title}${reason === undefined ? '' : ` (${reason})`}`, async t => {
+    t.is(reason, undefined);
+    await compare(t, situation);
+  });
+}
+
+anyTest.serial('over all of them, FREE is never said of a lock that is held, and DEAD never', t => {
+  t.true(said.length > 0);
+  for (const {title, truth, seen} of said) {
+    t.not(seen.state, 'DEAD', title);
+    if (truth.state !== 'FREE') t.not(seen.state, 'FREE', title);
+  }
+});
