@@ -1,5 +1,5 @@
 /** Is the verdict on any file right, however its lock is held, waited for, hidden, or seems to be held? */
-import {mkdtempSync, rmSync} from 'node:fs';
+import {mkdtempSync, readFileSync, rmSync} from 'node:fs';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import anyTest, {type ExecutionContext} from 'ava';
@@ -71,4 +71,10 @@ anyTest.serial('over all of them, FREE is never said of a lock that is held, and
     t.not(seen.state, 'DEAD', title);
     if (truth.state !== 'FREE') t.not(seen.state, 'FREE', title);
   }
+});
+
+anyTest('every situation has its row in the documentation', t => {
+  const page = readFileSync('docs/who-holds.md', 'utf8');
+  for (const {title, why} of Object.values(SITUATIONS).flat())
+    t.true(page.includes(`**${title}**: ${why} |`), title);
 });

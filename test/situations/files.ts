@@ -65,7 +65,7 @@ const FILE_SYSTEMS: Situation[] = [
     needs: [ROOT, OVERLAY],
     async make(stage) {
       const file = newOverlayFile(stage);
-      const scene = await heldAt(stage, file, 'ofd', 'shared');
+      const scene = await heldAt(stage, file, 'flock', 'shared');
       appendFileSync(file, 'gain = 9\n');
       return scene;
     },
@@ -77,7 +77,7 @@ const FILE_SYSTEMS: Situation[] = [
     async make(stage) {
       const file = newOverlayFile(stage);
       appendFileSync(file, 'gain = 9\n');
-      return heldAt(stage, file, 'ofd');
+      return heldAt(stage, file);
     },
   },
   {
@@ -87,7 +87,7 @@ const FILE_SYSTEMS: Situation[] = [
     async make(stage) {
       const file = newFile(stage, 'settings.conf', newDirectory(stage, 'here'));
       const there = mount(stage, '--bind', join(stage.directory, 'here'), newDirectory(stage, 'there'));
-      const {truth} = await heldAt(stage, join(there, 'settings.conf'), 'ofd');
+      const {truth} = await heldAt(stage, join(there, 'settings.conf'));
       return {file, truth};
     },
   },
@@ -97,7 +97,7 @@ const FILE_SYSTEMS: Situation[] = [
     needs: [ROOT],
     async make(stage) {
       const directory = mount(stage, '-t', 'tmpfs', 'locksmith-test', newDirectory(stage, 'tmpfs'));
-      return heldAt(stage, newFile(stage, 'settings.conf', directory), 'ofd');
+      return heldAt(stage, newFile(stage, 'settings.conf', directory));
     },
   },
   {
@@ -111,7 +111,7 @@ const FILE_SYSTEMS: Situation[] = [
       sh('mkfs.btrfs', '--quiet', image);
       const directory = mount(stage, '-t', 'btrfs', '-o', 'loop', image, newDirectory(stage, 'btrfs'));
       sh('btrfs', '--quiet', 'subvolume', 'create', join(directory, 'subvolume'));
-      return heldAt(stage, newFile(stage, 'settings.conf', join(directory, 'subvolume')), 'ofd');
+      return heldAt(stage, newFile(stage, 'settings.conf', join(directory, 'subvolume')));
     },
   },
   {
@@ -217,10 +217,9 @@ const TYPES: Situation[] = [
 ];
 
 /** The answer must come while the file system hangs; when it goes on, both processes that wait for it end. */
-async function whileHung(stage: Stage, scene: (file: string) => Promise<Scene>): Promise<Scene> {
-  const stuck = await cast(stage, 'fuse', newDirectory(stage, 'hung'));
+function whileHung(scene: Scene, stuck: readonly number[]): Scene {
   return {
-    ...(await scene(newFile(stage))),
+    ...scene,
     apart: true,
     harm: async () =>
       stuck.every(pid => existsSync(`/proc/${pid}`)) ? undefined : 'the file system did not hang any more',
@@ -228,23 +227,44 @@ async function whileHung(stage: Stage, scene: (file: string) => Promise<Scene>):
 }
 
 const HUNG: Situation[] = [
+  ...(['flock', 'ofd'] as const).map(
+    (kind): Situation => ({
+      title: `${kind === 'ofd' ? 'an OFD lock' : 'a flock'} of a process that waits for a file system that hangs`,
+      why: 'stat(2) through /proc/PID/fd waits with it, for ever',
+      needs: [ROOT, FUSE],
+      async make(stage) {
+        const file = newFile(stage);
+        const stuck = await cast(stage, 'fuse', newDirectory(stage, 'hung'), file, kind, 'exclusive');
+        return whileHung({file, truth: {state: 'ALIVE', holders: [stuck[0]]}}, stuck);
+      },
+    }),
+  ),
   {
     title: 'an OFD lock while a file system elsewhere hangs',
-    why: 'stat(2) through /proc/PID/fd would wait for ever; somebody waits in open(2), somebody for a page',
+    why: 'whoever looks through all processes meets those that wait in open(2), and for a page',
     needs: [ROOT, FUSE],
-    make: stage => whileHung(stage, file => heldAt(stage, file, 'ofd')),
+    async make(stage) {
+      const stuck = await cast(stage, 'fuse', newDirectory(stage, 'hung'));
+      return whileHung(await heldAt(stage, newFile(stage), 'ofd'), stuck);
+    },
   },
   {
     title: 'a flock in the queue of a socket while a file system elsewhere hangs',
     why: 'every descriptor and every mapping of every process has to be looked at',
     needs: [ROOT, FUSE],
-    make: stage => whileHung(stage, file => inFlight(stage, file, 'flock', 'orphaned')),
+    async make(stage) {
+      const stuck = await cast(stage, 'fuse', newDirectory(stage, 'hung'));
+      return whileHung(await inFlight(stage, newFile(stage), 'flock', 'orphaned'), stuck);
+    },
   },
   {
     title: 'a file that nobody has locked while a file system elsewhere hangs',
     why: 'the same, and nothing to find',
     needs: [ROOT, FUSE],
-    make: stage => whileHung(stage, async file => ({file, truth: {state: 'FREE', holders: []}})),
+    async make(stage) {
+      const stuck = await cast(stage, 'fuse', newDirectory(stage, 'hung'));
+      return whileHung({file: newFile(stage), truth: {state: 'FREE', holders: []}}, stuck);
+    },
   },
 ];
 

@@ -12,11 +12,6 @@ const NAMES: Record<Kind, string> = {
   lease: 'a lease',
 };
 
-/** The taker of a flock or a POSIX lock is in the table, that of an OFD lock is not. */
-function aTaker(kind: Kind): string {
-  return kind === 'ofd' ? 'an OFD lock, whose taker no table names' : NAMES[kind];
-}
-
 async function held(stage: Stage, kind: Kind, mode: string): Promise<Scene & {readonly file: string}> {
   const file = newFile(stage);
   const [pid] = await cast(stage, 'lock', file, kind, mode);
@@ -117,8 +112,8 @@ function inherited(kind: Kind): Situation[] {
       },
     },
     {
-      title: `${aTaker(kind)}, ended while his child goes on`,
-      why: 'the child holds it, whatever the table says',
+      title: `${NAMES[kind]} whose taker has ended while its child goes on`,
+      why: 'the child holds it, whomever the table names',
       async make(stage) {
         const file = newFile(stage);
         const [dead, child] = (await cast(stage, 'fork', file, kind, 'exclusive', 'die')) as [number, number];
@@ -154,7 +149,7 @@ const PASSED_ON: Situation[] = [
     },
   },
   {
-    title: 'a flock whose taker has ended, and a stranger has its pid, while a child goes on',
+    title: 'a flock whose taker has ended, and whose pid a stranger has, while the child goes on',
     why: 'the pid in the table is alive, and innocent (clone3, set_tid)',
     needs: [ROOT],
     async make(stage) {

@@ -7,6 +7,7 @@ import {join} from 'node:path';
 import {createInterface} from 'node:readline';
 import type {Readable} from 'node:stream';
 import {fileURLToPath} from 'node:url';
+import {environment} from '../machine/command.js';
 
 /** What a situation needs from whoever asks for it, a test or a script. */
 export interface Stage {
@@ -16,27 +17,31 @@ export interface Stage {
   onEnd(cleanup: () => unknown): void;
 }
 
-/** A stage for a script; a test has its own. */
-export class OwnStage implements Stage {
-  readonly directory = mkdtempSync(join(tmpdir(), 'locksmith-situation-'));
-  readonly #cleanups: (() => unknown)[] = [() => rmSync(this.directory, {recursive: true, force: true})];
-
-  onEnd(cleanup: () => unknown): void {
-    this.#cleanups.push(cleanup);
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    const problems: unknown[] = [];
-    for (const cleanup of this.#cleanups.toReversed()) {
-      try {
-        await cleanup();
-      } catch (error) {
-        problems.push(error);
-      }
+async function cleanUp(cleanups: readonly (() => unknown)[]): Promise<void> {
+  const problems: unknown[] = [];
+  for (const cleanup of cleanups.toReversed()) {
+    try {
+      await cleanup();
+    } catch (error) {
+      problems.push(error);
     }
-    if (problems.length > 0) throw new AggregateError(problems, problems.map(String).join('; '));
+  }
+  if (problems.length > 0) throw new AggregateError(problems, problems.map(String).join('; '));
+}
+
+/** A stage for a script; a test has its own. Whatever happened on it, it is left clean. */
+export async function onStage<T>(play: (stage: Stage) => Promise<T>): Promise<T> {
+  const directory = mkdtempSync(join(tmpdir(), 'locksmith-situation-'));
+  const cleanups: (() => unknown)[] = [() => rmSync(directory, {recursive: true, force: true})];
+  try {
+    return await play({directory, onEnd: cleanup => cleanups.push(cleanup)});
+  } finally {
+    await cleanUp(cleanups);
   }
 }
+
+/** Without what a sanitizer wants to be loaded first: that is for the addon. */
+const env = {...environment, LD_PRELOAD: ''};
 
 const sources = fileURLToPath(new URL('../../../test/fixtures/holders/', import.meta.url));
 const FLAGS = ['-O2', '-Wall', '-Wextra', '-Werror', '-D_GNU_SOURCE', '-pthread'];
@@ -53,7 +58,7 @@ const compile = (() => {
     }
     const program = compiled.get(name) ?? join(programs, name);
     if (!compiled.has(name))
-      execFileSync('cc', [...FLAGS, '-o', program, join(sources, `${name}.c`)], {stdio: 'inherit'});
+      execFileSync('cc', [...FLAGS, '-o', program, join(sources, `${name}.c`)], {stdio: 'inherit', env});
     compiled.set(name, program);
     return program;
   };
@@ -79,7 +84,7 @@ function lineReader(output: Readable): {next(): Promise<string | undefined>} {
 
 /** Starts a fixture and resolves when it stands. It leaves at the end of the stage, if not before. */
 export async function start(stage: Stage, name: string, ...args: (string | number)[]): Promise<Cast> {
-  const child = spawn(compile(name), args.map(String), {stdio: ['pipe', 'pipe', 'inherit']});
+  const child = spawn(compile(name), args.map(String), {stdio: ['pipe', 'pipe', 'inherit'], env});
   child.stdin.on('error', () => undefined);
   const closed = once(child, 'close');
   const lines = lineReader(child.stdout);
@@ -109,5 +114,5 @@ export async function cast(
 /** Runs a command to its end; its output. Throws what it complained about. */
 export function sh(...command: [string, ...string[]]): string {
   const [file, ...args] = command;
-  return execFileSync(file, args, {encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe']});
+  return execFileSync(file, args, {encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'], env});
 }
