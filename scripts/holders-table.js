@@ -1,9 +1,7 @@
 // What do lslocks, fuser, lsof and Locksmith say in each situation? Makes them all and writes the answers into docs/who-holds.md.
 import {execFileSync, spawnSync} from 'node:child_process';
-import {readFileSync, writeFileSync} from 'node:fs';
+import {readFileSync, statSync, writeFileSync} from 'node:fs';
 import {release} from 'node:os';
-import {fileId} from '../dist/lib/os/mounts.js';
-import {system} from '../dist/lib/os/system.js';
 import {SITUATIONS} from '../dist/test/situations/index.js';
 import {ascending, observe} from '../dist/test/situations/observe.js';
 import {reasonAgainst, seesEverything} from '../dist/test/situations/situation.js';
@@ -57,6 +55,12 @@ function judge(pids, scene) {
   return sameSet(pids, truth.holders) ? 'right' : `names ${nameAll(pids, scene)}`;
 }
 
+/** Whether a path leads to a file, perhaps by another mount than the one that we named. */
+function leadsTo(path, {dev, ino}) {
+  const found = typeof path === 'string' ? statSync(path, {bigint: true, throwIfNoEntry: false}) : undefined;
+  return found?.dev === dev && found.ino === ino;
+}
+
 /** The tools; each gives what it says about a scene, in a few words. */
 const TOOLS = {
   Locksmith: async scene => {
@@ -69,14 +73,16 @@ const TOOLS = {
   lslocks(scene) {
     const said = ask(scene, ['lslocks', '--json', '--notruncate', '--output', 'PID,INODE,MODE,PATH']);
     if (said === undefined) return 'hangs';
-    const inode = String(fileId(system(), scene.file).inode);
-    const rows = (said.trim() ? JSON.parse(said).locks : []).filter(row => String(row.inode) === inode);
+    const file = statSync(scene.file, {bigint: true});
+    const rows = (said.trim() ? JSON.parse(said).locks : []).filter(
+      row => String(row.inode) === String(file.ino),
+    );
     const holders = rows.filter(({mode}) => !mode.endsWith('*'));
     const verdict = judge(
       holders.map(({pid}) => pid ?? -1),
       scene,
     );
-    const nameless = holders.some(({path}) => path !== scene.file);
+    const nameless = holders.some(({path}) => !leadsTo(path, file));
     return `${verdict}${nameless ? '; not the path' : ''}`;
   },
   fuser(scene) {
@@ -147,7 +153,6 @@ const output = [BEGIN];
 for (const [heading, situations] of Object.entries(SITUATIONS)) {
   output.push('', `## ${heading}`, '', line(columns), line(columns.map(() => '---')));
   for (const situation of situations) {
-    console.error(situation.title);
     output.push(line(await rowOf(situation)));
   }
 }

@@ -31,10 +31,34 @@ export const OBSERVERS: readonly Situation[] = [
     needs: [ROOT],
     async make(stage) {
       const file = newFile(stage);
-      const [pid] = await cast(stage, 'namespace', file, 'flock', 'exclusive');
+      const [pid] = await cast(stage, 'namespace', file, 'flock', 'exclusive', 'pid');
       return {file, truth: {state: 'ALIVE', holders: [pid]}};
     },
   },
+  ...(['flock', 'ofd'] as const).map(
+    (kind): Situation => ({
+      title: `${kind === 'ofd' ? 'an OFD lock' : 'a flock'} of a holder in another mount namespace`,
+      why: 'the same file, by a mount that the observer does not know',
+      needs: [ROOT],
+      async make(stage) {
+        const file = newFile(stage);
+        const [pid] = await cast(stage, 'namespace', file, kind, 'exclusive', 'mount');
+        return {file, truth: {state: 'ALIVE', holders: [pid]}};
+      },
+    }),
+  ),
+  ...(['flock', 'ofd'] as const).map(
+    (kind): Situation => ({
+      title: `${kind === 'ofd' ? 'an OFD lock' : 'a flock'} on a file of a container, named by /proc/PID/root/PATH`,
+      why: 'its file system is mounted in another mount namespace only',
+      needs: [ROOT],
+      async make(stage) {
+        const file = newFile(stage);
+        const [pid] = await cast(stage, 'namespace', file, kind, 'exclusive', 'tmpfs');
+        return {file: `/proc/${pid}/root${file}`, truth: {state: 'ALIVE', holders: [pid]}};
+      },
+    }),
+  ),
   {
     title: 'a flock of a holder outside the pid namespace of the observer',
     why: 'the kernel leaves the whole row out of the table',
