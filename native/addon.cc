@@ -10,11 +10,13 @@
 #include "fd.h"
 #include "file_lock.h"
 #include "hold_timer.h"
+#include "kcmp.h"
 #include "lock_bit.h"
+#include "lock_survey.h"
+#include "lock_values.h"
 #include "lock_wait.h"
 #include "notify.h"
 #include "pidfd.h"
-#include "proc_descriptors.h"
 #include "proc_locks.h"
 #include "unix_peer.h"
 #include "xattr.h"
@@ -114,112 +116,78 @@ Value JsWaitLock(const CallbackInfo& info) {
   return wait;
 }
 
-// --- the lock table and descriptors of processes ---
+// --- who holds which lock ---
 
-Napi::Object RowObject(Napi::Env env, const LockRow& row) {
-  Napi::Object object = Napi::Object::New(env);
-  object["id"] = Napi::Number::New(env, static_cast<double>(row.id));
-  object["waiting"] = Napi::Boolean::New(env, row.waiting);
-  object["kind"] = Napi::String::New(env, row.kind);
-  object["mode"] = Napi::String::New(env, row.mode);
-  object["access"] = Napi::String::New(env, row.access);
-  object["pid"] = Napi::Number::New(env, static_cast<double>(row.pid));
-  object["major"] = Napi::Number::New(env, row.major);
-  object["minor"] = Napi::Number::New(env, row.minor);
-  object["inode"] = Napi::BigInt::New(env, row.inode);
-  object["start"] = Napi::BigInt::New(env, row.start);
-  object["end"] = row.to_end ? env.Undefined() : Value(Napi::BigInt::New(env, row.end));
-  return object;
-}
-
-// Makes a JavaScript array, one object an item, each in a scope of its own: tables may have many rows.
-template <typename Item, typename Make>
-Napi::Array ArrayOf(Napi::Env env, const std::vector<Item>& items, Make make) {
-  Napi::Array array = Napi::Array::New(env, items.size());
-  for (uint32_t index = 0; index < items.size(); index++) {
-    Napi::HandleScope scope(env);
-    array[index] = make(env, items[index]);
-  }
-  return array;
-}
-
-Value TableResult(const CallbackInfo& info, std::string_view text) {
+// Calls `parse` with a sink for rows and makes an array of them.
+template <typename Parse>
+Value RowsFrom(const CallbackInfo& info, Parse parse) {
   std::vector<LockRow> rows;
-  int error = ParseLockTable(text, &rows);
-  if (error < 0) return Number(info, error);
-  return ArrayOf(info.Env(), rows, RowObject);
-}
-
-Value JsReadLocks(const CallbackInfo& info) {
-  Arguments arguments(info);
-  std::string path = arguments.Text("path");
-  if (arguments.failed()) return Nothing(info);
-  std::string text;
-  int error = ReadProcFile(path.c_str(), &text);
-  return error < 0 ? Number(info, error) : TableResult(info, text);
+  int error = parse([&](LockRow&& row) { rows.push_back(std::move(row)); });
+  return error < 0 ? Number(info, error) : LockRowArray(info.Env(), rows);
 }
 
 Value JsParseLocks(const CallbackInfo& info) {
   Arguments arguments(info);
   Napi::Buffer<char> text = arguments.Bytes("text");
   if (arguments.failed()) return Nothing(info);
-  return TableResult(info, {text.Data(), text.Length()});
+  return RowsFrom(info, [&](auto take) {
+    LockTableParser parser(take);
+    int error = parser.Feed({text.Data(), text.Length()});
+    return error < 0 ? error : parser.End();
+  });
 }
 
-Napi::Object DescriptorObject(Napi::Env env, const DescriptorRow& row) {
-  Napi::Object object = Napi::Object::New(env);
-  object["pid"] = Napi::Number::New(env, row.pid);
-  object["fd"] = Napi::Number::New(env, row.fd);
-  object["inode"] = Napi::BigInt::New(env, row.inode);
-  object["mountId"] = Napi::Number::New(env, row.mount_id);
-  object["flags"] = Napi::Number::New(env, row.flags);
-  object["locks"] = ArrayOf(env, row.locks, RowObject);
-  return object;
-}
-
-class ScanTask : public Task {
+class SurveyTask : public Task {
  public:
-  ScanTask(std::string root, std::unordered_set<uint64_t> inodes)
-      : root_(std::move(root)), inodes_(std::move(inodes)) {}
+  explicit SurveyTask(SurveyRequest request) : request_(std::move(request)) {}
 
   int Start(std::function<void()> done) override {
-    return thread_.Start([this] { error_ = FindDescriptors(root_, inodes_, &scan_); }, std::move(done));
+    return thread_.Start([this] { error_ = SurveyLocks(request_, &survey_); }, std::move(done));
   }
 
   Value Result(Napi::Env env) const override {
     if (error_ < 0) return Napi::Number::New(env, error_);
-    Napi::Object result = Napi::Object::New(env);
-    result["rows"] = ArrayOf(env, scan_.rows, DescriptorObject);
-    result["unreadable"] =
-        ArrayOf(env, scan_.unreadable, [](Napi::Env to, int pid) { return Napi::Number::New(to, pid); });
-    return result;
+    return SurveyValue(env, survey_);
   }
 
  private:
-  const std::string root_;
-  const std::unordered_set<uint64_t> inodes_;
-  DescriptorScan scan_;
+  const SurveyRequest request_;
+  LockSurvey survey_;
   int error_ = 0;
   BackgroundThread thread_;  // last: joined before what it works on goes
 };
 
-Value JsFindDescriptors(const CallbackInfo& info) {
+Value JsSurveyLocks(const CallbackInfo& info) {
   Arguments arguments(info);
-  std::string root = arguments.Text("procRoot");
-  Napi::Array list = arguments.List("inodes");
+  SurveyRequest request;
+  request.proc_root = arguments.Text("procRoot");
+  int flags = arguments.Choice("flags", 7);
+  // Three numbers a file: major, minor, inode.
+  std::vector<uint64_t> files = arguments.BigUint64s("files");
+  std::vector<int32_t> likely = arguments.Int32s("likely");
   Napi::Function callback = arguments.Callback("callback");
-  std::unordered_set<uint64_t> inodes;
-  for (uint32_t index = 0; index < list.Length() && !arguments.failed(); index++) {
-    Value item = list.Get(index);
-    if (info.Env().IsExceptionPending()) return Nothing(info);  // a getter threw
-    bool lossless = false;
-    if (item.IsBigInt()) inodes.insert(item.As<Napi::BigInt>().Uint64Value(&lossless));
-    if (!lossless) arguments.Fail("inodes", "an array of bigints of 64 bits");
-  }
+  if (files.size() % 3 != 0) arguments.Fail("files", "three numbers for each file");
   if (arguments.failed()) return Nothing(info);
-  auto task = std::make_unique<ScanTask>(std::move(root), std::move(inodes));
+  for (size_t i = 0; i < files.size(); i += 3)
+    request.files.push_back(
+        {static_cast<unsigned>(files[i]), static_cast<unsigned>(files[i + 1]), files[i + 2]});
+  request.likely.assign(likely.begin(), likely.end());
+  request.own_namespace = (flags & 1) != 0;
+  request.everywhere = (flags & 2) != 0;
+  request.paths = (flags & 4) != 0;
+  auto task = std::make_unique<SurveyTask>(std::move(request));
   int64_t id = Environment::Of(info.Env())->StartTask(std::move(task), callback);
   return Number(info, id < 0 ? id : 0);
+}
+
+Value JsCompareDescriptions(const CallbackInfo& info) {
+  Arguments arguments(info);
+  int task1 = arguments.Int("task1");
+  int fd1 = arguments.Int("fd1");
+  int task2 = arguments.Int("task2");
+  int fd2 = arguments.Int("fd2");
+  if (arguments.failed()) return Nothing(info);
+  return Number(info, CompareDescriptions(task1, fd1, task2, fd2));
 }
 
 // --- processes ---
@@ -431,9 +399,9 @@ constexpr Export kExports[] = {
     {"setLock", JsSetLock},
     {"getLock", JsGetLock},
     {"waitLock", JsWaitLock},
-    {"readLocks", JsReadLocks},
     {"parseLocks", JsParseLocks},
-    {"findDescriptors", JsFindDescriptors},
+    {"surveyLocks", JsSurveyLocks},
+    {"compareDescriptions", JsCompareDescriptions},
     {"pidfdOpen", JsPidfdOpen},
     {"pidfdInode", JsPidfdInode},
     {"pidfdSignal", JsPidfdSignal},

@@ -7,6 +7,7 @@
 #include <cmath>
 #include <limits>
 #include <string>
+#include <vector>
 
 namespace locksmith {
 
@@ -65,11 +66,12 @@ class Arguments {
     return {};
   }
 
-  Napi::Array List(const char* name) {
-    Napi::Value value = Next();
-    if (value.IsArray()) return value.As<Napi::Array>();
-    Fail(name, "an array");
-    return Napi::Array::New(info_.Env());
+  std::vector<int32_t> Int32s(const char* name) {
+    return Numbers<int32_t>(name, napi_int32_array, "an Int32Array");
+  }
+
+  std::vector<uint64_t> BigUint64s(const char* name) {
+    return Numbers<uint64_t>(name, napi_biguint64_array, "a BigUint64Array");
   }
 
   int64_t Fail(const char* name, const char* what) {
@@ -83,6 +85,17 @@ class Arguments {
   bool failed() const { return failed_; }
 
  private:
+  template <typename Item>
+  std::vector<Item> Numbers(const char* name, napi_typedarray_type type, const char* what) {
+    Napi::Value value = Next();
+    if (!value.IsTypedArray() || value.As<Napi::TypedArray>().TypedArrayType() != type) {
+      Fail(name, what);
+      return {};
+    }
+    auto array = value.As<Napi::TypedArrayOf<Item>>();
+    return {array.Data(), array.Data() + array.ElementLength()};
+  }
+
   Napi::Value Next() { return info_[next_++]; }
 
   const Napi::CallbackInfo& info_;

@@ -2,9 +2,8 @@
 
 #include <fcntl.h>
 
+#include <cerrno>
 #include <charconv>
-
-#include "fd.h"
 
 namespace locksmith {
 
@@ -28,12 +27,14 @@ class Scanner {
     return rest_.empty();
   }
 
- private:
-  void SkipSpace() {
-    size_t first = rest_.find_first_not_of(" \t");
-    rest_.remove_prefix(first == std::string_view::npos ? rest_.size() : first);
+  // How many blanks stood there.
+  size_t SkipSpace() {
+    size_t count = std::min(rest_.find_first_not_of(" \t"), rest_.size());
+    rest_.remove_prefix(count);
+    return count;
   }
 
+ private:
   std::string_view rest_;
 };
 
@@ -51,14 +52,14 @@ bool ParseId(std::string_view word, int64_t* id) {
 }
 
 // `fe:00:2146335`: device numbers in hex, inode in decimal. `<none>:0` for a lock without a file.
-bool ParseFile(std::string_view word, LockRow* row) {
+bool ParseFile(std::string_view word, FileKey* file) {
   if (word == "<none>:0") return true;
   size_t first = word.find(':');
   size_t second = word.find(':', first == std::string_view::npos ? first : first + 1);
   if (second == std::string_view::npos) return false;
-  return ParseNumber(word.substr(0, first), &row->major, 16) &&
-         ParseNumber(word.substr(first + 1, second - first - 1), &row->minor, 16) &&
-         ParseNumber(word.substr(second + 1), &row->inode);
+  return ParseNumber(word.substr(0, first), &file->major, 16) &&
+         ParseNumber(word.substr(first + 1, second - first - 1), &file->minor, 16) &&
+         ParseNumber(word.substr(second + 1), &file->inode);
 }
 
 bool ParseEnd(std::string_view word, LockRow* row) {
@@ -71,43 +72,40 @@ bool ParseEnd(std::string_view word, LockRow* row) {
 bool ParseLockRow(std::string_view line, LockRow* row) {
   Scanner scanner(line);
   if (!ParseId(scanner.Word(), &row->id)) return false;
+  size_t indent = scanner.SkipSpace();
   std::string_view word = scanner.Word();
-  row->waiting = word == "->";
-  row->kind = row->waiting ? scanner.Word() : word;
+  // One blank more for each waiter in between (lock_get_status(); always one before Linux 5.14).
+  row->depth = word == "->" ? static_cast<int>(std::max<size_t>(indent, 1)) : 0;
+  row->kind = row->waits() ? scanner.Word() : word;
   row->mode = scanner.Word();
   row->access = scanner.Word();
-  return !row->access.empty() && ParseNumber(scanner.Word(), &row->pid) && ParseFile(scanner.Word(), row) &&
-         ParseNumber(scanner.Word(), &row->start) && row->start >= 0 && ParseEnd(scanner.Word(), row) &&
-         scanner.AtEnd();
+  return !row->access.empty() && ParseNumber(scanner.Word(), &row->pid) &&
+         ParseFile(scanner.Word(), &row->file) && ParseNumber(scanner.Word(), &row->start) &&
+         row->start >= 0 && ParseEnd(scanner.Word(), row) && scanner.AtEnd();
 }
 
-int ParseLockTable(std::string_view text, std::vector<LockRow>* rows) {
-  while (!text.empty()) {
-    size_t newline = text.find('\n');
-    std::string_view line = text.substr(0, newline);
-    text.remove_prefix(newline == std::string_view::npos ? text.size() : newline + 1);
+bool LockRow::Same(const LockRow& other) const {
+  return depth == other.depth && kind == other.kind && access == other.access && pid == other.pid &&
+         file == other.file && start == other.start && end == other.end && to_end == other.to_end;
+}
+
+namespace {
+
+TakeText TakeRow(std::function<void(LockRow&&)> take) {
+  return [take = std::move(take)](std::string_view line) {
     LockRow row;
     if (!ParseLockRow(line, &row)) return -EBADMSG;
-    rows->push_back(std::move(row));
-  }
-  return 0;
+    take(std::move(row));
+    return 0;
+  };
 }
 
-int ReadProcFile(const char* path, std::string* text) {
-  Fd fd(OrErrno(open(path, O_RDONLY | O_CLOEXEC)));
-  if (!fd.ok()) return fd.get();
-  size_t filled = 0;
-  text->resize(4096);
-  for (;;) {
-    ssize_t count = read(fd.get(), text->data() + filled, text->size() - filled);
-    if (count < 0 && errno == EINTR) continue;
-    if (count < 0) return -errno;
-    filled += static_cast<size_t>(count);
-    if (count == 0) break;
-    if (filled == text->size()) text->resize(text->size() * 2);
-  }
-  text->resize(filled);
-  return 0;
+}  // namespace
+
+LockTableParser::LockTableParser(std::function<void(LockRow&&)> take) : lines_(TakeRow(std::move(take))) {}
+
+int ReadLockTable(const char* path, const std::function<void(LockRow&&)>& take) {
+  return ReadLines(AT_FDCWD, path, TakeRow(take));
 }
 
 }  // namespace locksmith

@@ -6,7 +6,8 @@ import {STAMP} from '../lock/update.js';
 import {hasKernelBits, kernelBits} from '../os/kernel-bit.js';
 import {type BitKind, openLockBit} from '../os/lock-bit.js';
 import {LockFile} from '../os/lock-file.js';
-import {readLockTable, scanDescriptors} from '../os/lock-table.js';
+import {surveyLocks} from '../os/lock-survey.js';
+import {gapsOf} from '../os/visibility.js';
 import {addonFile, native} from '../os/native.js';
 import {errnoOf} from '../os/system-error.js';
 import type {System} from '../os/system.js';
@@ -126,18 +127,19 @@ function checkLocks(): Finding {
   return ok('open file description locks');
 }
 
-function checkLockTable({system}: Surroundings): Finding {
-  return ok(`${readLockTable(system).length} locks in ${system.procRoot}/locks`);
+async function checkLockTable({system}: Surroundings): Promise<Finding> {
+  const {locks} = await surveyLocks(system);
+  return ok(`${locks.length} locks in ${system.procRoot}/locks`);
 }
 
 async function checkSight({system}: Surroundings): Promise<Finding> {
-  const {unreadable} = await scanDescriptors(system, []);
-  if (unreadable.length === 0) return ok('the descriptors of all processes can be read');
+  const gaps = gapsOf(system, await surveyLocks(system, {everywhere: true}));
+  if (gaps.length === 0) return ok('the descriptors of all processes can be read');
   return warn(
-    `${unreadable.length} processes can not be looked into by uid ${system.uid}`,
-    system.uid === 0
-      ? 'they are protected even from root, as in a container; what they hold stays UNKNOWN'
-      : 'run as root for complete verdicts',
+    gaps.map(({what, why}) => `${what} can not be seen: ${why}`).join('; '),
+    gaps.some(({visibleTo}) => visibleTo === 'root')
+      ? 'run as root for complete verdicts'
+      : 'a lock that is held there stays UNKNOWN',
   );
 }
 

@@ -1,6 +1,8 @@
 /** How is a verdict shown? One view for scripts, one for people. */
+import type {Waiter} from '../os/lock-table.js';
 import type {GuardedConfig} from '../recovery/guarded-config.js';
 import {type FileVerdict, summarizeFile} from '../recovery/file-verdict.js';
+import {suspectText} from '../recovery/incomplete.js';
 import {type State, summarize, type Verdict} from '../recovery/verdict.js';
 import {align, paint} from './output.js';
 import {showAge} from './units.js';
@@ -19,9 +21,15 @@ export const STATE_STYLE: Record<State, Style> = {
   UNKNOWN: 'yellow',
 };
 
+/** A waiter as scripts see it: what is not known is null. */
+export function toWaiter({pid, kind, mode, start, end, behind}: Waiter): Record<string, unknown> {
+  return {pid: pid ?? null, kind, mode, start, end: end ?? null, behind: behind ?? null};
+}
+
 /** The fields that scripts may rely on, and no others. */
 export function toReport(verdict: AnyVerdict): Record<string, unknown> {
-  const {name, file, hot, state, epoch, owner, bit, holders, waiters, evidence, complete, next} = verdict;
+  const {name, file, hot, state, epoch, owner, bit, holders, suspects, evidence, complete, missing, next} =
+    verdict;
   const {node, pid, bootId, identity, exe, uid, purpose, since} = owner ?? {};
   return {
     name,
@@ -31,10 +39,12 @@ export function toReport(verdict: AnyVerdict): Record<string, unknown> {
     epoch,
     owner: owner && {node, pid, bootId, identity, exe, uid, purpose, since},
     bit,
-    holders,
-    waiters: waiters.map(waiter => ({pid: waiter.pid ?? null, kind: waiter.kind})),
+    holders: holders.map(holder => ({...holder, identity: holder.identity ?? null})),
+    suspects,
+    waiters: verdict.waiters.map(toWaiter),
     evidence,
     complete,
+    missing,
     next,
   };
 }
@@ -60,6 +70,16 @@ function listText(entries: readonly string[]): string {
   return entries.length > 0 ? [...new Set(entries)].join(', ') : 'none';
 }
 
+function waiterText({pid, kind, mode, behind}: Waiter): string {
+  const queue = behind === undefined ? '' : `, behind pid ${behind}`;
+  return `${pid === undefined ? 'a process' : `pid ${pid}`} (${kind}, ${mode}${queue})`;
+}
+
+function completeText({complete, missing}: AnyVerdict): string {
+  if (complete) return 'yes, all that matters could be looked at';
+  return `no: ${missing.map(({what, why}) => `${what} can not be seen (${why})`).join('; ')}`;
+}
+
 /** The rows that people see, in their order. A file that no lock guards has only some of them. */
 const FACTS: readonly {
   readonly label: string;
@@ -77,15 +97,12 @@ const FACTS: readonly {
       listText(holders.map(({pid, kind, mode, via}) => `pid ${pid} (${kind}, ${mode}, ${via})`)),
   },
   {
-    label: 'waiters',
-    text: ({waiters}) =>
-      listText(waiters.map(({pid, kind}) => `${pid === undefined ? 'a process' : `pid ${pid}`} (${kind})`)),
+    label: 'suspects',
+    when: ({holders, suspects}) => holders.length === 0 && suspects.length > 0,
+    text: ({suspects}) => listText(suspects.map(suspectText)),
   },
-  {
-    label: 'complete',
-    text: ({complete}) =>
-      complete ? 'yes, everything could be looked at' : 'no, something could not be looked at',
-  },
+  {label: 'waiters', text: ({waiters}) => listText(waiters.map(waiterText))},
+  {label: 'complete', text: completeText},
 ];
 
 function factLines(verdict: AnyVerdict): string[] {
@@ -143,8 +160,10 @@ export async function examineAnyway(config: GuardedConfig): Promise<Verdict> {
       epoch: null,
       owner: null,
       holders: [],
+      suspects: [],
       waiters: [],
       complete: false,
+      missing: [{what: config.paths.directory, why: (error as Error).message, visibleTo: null}],
     } as const;
     return {
       name: config.name,

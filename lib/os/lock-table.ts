@@ -1,26 +1,40 @@
-/** Who holds which lock, and who waits for it? The kernel's lock table, with the processes behind each row. */
-import {type DescriptorRow, type DescriptorScan, type LockRow, native} from './native.js';
-import {type FileId, fileId, readMounts} from './mounts.js';
+/** Who holds which lock, and who waits for it? Every lock of a file or of the machine, with all that is known of its holders. */
+import {groupByDescription} from './descriptions.js';
+import {kernelPath, onlySuspect, type Suspect, suspectsOf} from './hiding-places.js';
+import {type Descriptor, type Survey, type SurveyedLock, surveyLocks} from './lock-survey.js';
+import {type FileId, isOpenOn, pinFile} from './mounts.js';
+import type {LockRow} from './native.js';
+import type {Identity} from './process.js';
 import {type System, system as ourSystem} from './system.js';
-import {check, SystemError} from './system-error.js';
+import {type Gap, gapsOf} from './visibility.js';
+import {type WaitLink, waitChain} from './wait-chain.js';
 
 /** A process that has a lock. */
 export interface Holder {
   readonly pid: number;
   readonly kind: string;
   readonly mode: 'shared' | 'exclusive';
-  /** How we know: `descriptor 17`, or `lock table` when only the table says so. */
+  /** How we know: `descriptor 17`, `descriptor 3 of thread 4712`, `by exclusion: it has the file mapped`. */
   readonly via: string;
+  /** The incarnation that was seen; undefined where the kernel gives pidfds no inodes (before Linux 6.9). */
+  readonly identity: Identity | undefined;
 }
 
-/** A process that waits for a lock; pid undefined where the kernel does not tell (OFD locks). */
+/** A process that waits for a lock. */
 export interface Waiter {
+  /** undefined where the kernel does not tell, and nobody is seen waiting (OFD locks). */
   readonly pid: number | undefined;
   readonly kind: string;
+  readonly mode: 'shared' | 'exclusive';
+  readonly start: bigint;
+  readonly end: bigint | undefined;
+  /** It waits behind this other waiter, whose request is in its way; undefined: only behind the holders. */
+  readonly behind: number | undefined;
 }
 
 /** One lock of the table. */
 export interface ListedLock extends FileId {
+  /** ofd, flock, posix, lease, delegation. */
   readonly kind: string;
   readonly mode: 'shared' | 'exclusive';
   readonly start: bigint;
@@ -28,14 +42,24 @@ export interface ListedLock extends FileId {
   readonly end: bigint | undefined;
   /** Every process found that shares the description that holds it. Empty: the table knows it, no process shows it. */
   readonly holders: readonly Holder[];
+  /** Where it may be when no process shows it. */
+  readonly suspects: readonly Suspect[];
   readonly waiters: readonly Waiter[];
+  /** Whom the table names: the process that took it, which may have ended long ago. undefined for OFD locks. */
+  readonly taker: number | undefined;
+  /** Where a holder's descriptor leads to, as the kernel prints it (a name that is not UTF-8 as `\xNN`); undefined when nobody shows it. */
+  readonly path: string | undefined;
 }
 
 /** A list, and what could not be looked at. */
 export interface LockList {
   readonly locks: readonly ListedLock[];
-  /** Processes whose descriptors we may not read; holders may be missing when there are any. */
-  readonly unreadable: readonly number[];
+  /** What was not seen; holders may be missing when there is anything. */
+  readonly gaps: readonly Gap[];
+  /** All processes were looked at, not only those that the table names. */
+  readonly everywhere: boolean;
+  /** What the holders themselves wait for, and those who hold that, and so on. */
+  readonly chain: readonly WaitLink[];
 }
 
 const KINDS: Record<string, string> = {
@@ -46,108 +70,152 @@ const KINDS: Record<string, string> = {
   DELEG: 'delegation',
 };
 
-function kindOf(row: LockRow): string {
-  return KINDS[row.kind] ?? row.kind.toLowerCase();
+/** The kind of a lock as Locksmith calls it. */
+export function kindOf({kind}: Pick<LockRow, 'kind'>): string {
+  return KINDS[kind] ?? kind.toLowerCase();
 }
 
-function modeOf(row: LockRow): 'shared' | 'exclusive' {
-  return row.access === 'READ' ? 'shared' : 'exclusive';
+function modeOf({access}: LockRow): 'shared' | 'exclusive' {
+  return access === 'READ' ? 'shared' : 'exclusive';
 }
 
-function sameFile(a: FileId, b: FileId): boolean {
-  return a.inode === b.inode && a.major === b.major && a.minor === b.minor;
+function identityOf({pidfdInode}: Descriptor): Identity | undefined {
+  return pidfdInode === 0n ? undefined : `pidfd:${pidfdInode}`;
 }
 
-function sameLock(a: LockRow, b: LockRow): boolean {
-  return (
-    a.kind === b.kind && a.access === b.access && a.start === b.start && a.end === b.end && sameFile(a, b)
-  );
+function describe({fd, thread}: Descriptor): string {
+  return thread === undefined ? `${fd}` : `${fd} of thread ${thread}`;
 }
 
-/** Reads the lock table of the kernel. One reading may miss a lock that is held: absence proves nothing. */
-export function readLockTable(system: System): readonly LockRow[] {
-  const path = `${system.procRoot}/locks`;
-  return check<readonly LockRow[]>(native.readLocks(path), 'read', path);
+/** The descriptors that hold this very lock, as far as shared locks that say the same can be told apart. */
+function descriptorsOf({shownBy, twin}: SurveyedLock): readonly Descriptor[] {
+  if (twin.count === 1) return shownBy;
+  const groups = groupByDescription(shownBy);
+  return groups?.length === twin.count ? (groups[twin.index] ?? []) : shownBy;
 }
 
-/** Looks through the descriptors of every process for these inodes. */
-export function scanDescriptors(system: System, inodes: readonly bigint[]): Promise<DescriptorScan> {
-  return new Promise((resolve, reject) => {
-    const done = (result: DescriptorScan | number) =>
-      typeof result === 'number' ? reject(new SystemError(result, 'open', system.procRoot)) : resolve(result);
-    const started = native.findDescriptors(system.procRoot, inodes, done);
-    if (started < 0) done(started);
+/** One holder a process, whatever the number of its descriptors. */
+export function holdersOf(lock: SurveyedLock): Holder[] {
+  const facts = {kind: kindOf(lock.row), mode: modeOf(lock.row)};
+  const byPid = new Map<number, Descriptor[]>();
+  for (const descriptor of descriptorsOf(lock))
+    byPid.set(descriptor.pid, [...(byPid.get(descriptor.pid) ?? []), descriptor]);
+  return Array.from(byPid, ([pid, descriptors]) => {
+    const [first] = descriptors;
+    const via = `descriptor ${descriptors.map(describe).join(' and ')}`;
+    return {pid, ...facts, via, identity: first && identityOf(first)};
   });
 }
 
-/** Descriptors of every process that are open on one file, told by device and inode. */
-export async function findOpeners(
-  system: System,
-  file: FileId,
-): Promise<{openers: DescriptorRow[]; unreadable: readonly number[]}> {
-  const {rows, unreadable} = await scanDescriptors(system, [file.inode]);
-  const mounts = readMounts(system);
-  const openers = rows.filter(row => {
-    const device = mounts.get(row.mountId) ?? foreignMount(system, row);
-    return (
-      row.locks.some(lock => sameFile(lock, file)) ||
-      (device !== undefined && sameFile({...device, inode: row.inode}, file))
-    );
-  });
-  return {openers, unreadable};
+/** Who waits for OFD locks on a file: the table names nobody, but a thread that sits in the call can be seen. */
+function ofdWaiters(system: System, {descriptors}: Survey): (file: FileId) => number[] {
+  const waiting = descriptors.filter(({waitingThread}) => waitingThread !== undefined);
+  if (waiting.length === 0) return () => [];
+  const isOn = isOpenOn(system);
+  return file => [...new Set(waiting.filter(each => isOn(each, file)).map(({pid}) => pid))];
 }
 
-/** Device of a mount that only the other process sees. */
-function foreignMount(system: System, row: DescriptorRow): {major: number; minor: number} | undefined {
+/** With several nameless waiters it is known who they are, but not who is which, unless they ask for the same. */
+function namesFor(nameless: readonly LockRow[], pids: readonly number[]): ReadonlyMap<LockRow, number> {
+  const same = nameless.every(row => nameless[0] !== undefined && sayTheSame(row, nameless[0]));
+  if (pids.length !== nameless.length || !(same || pids.length === 1)) return new Map();
+  return new Map(nameless.map((row, index) => [row, pids[index] ?? 0]));
+}
+
+function sayTheSame(a: LockRow, b: LockRow): boolean {
+  return a.access === b.access && a.start === b.start && a.end === b.end;
+}
+
+function waitersOf(
+  {row: {major, minor, inode}, waiting}: SurveyedLock,
+  find: (file: FileId) => number[],
+): Waiter[] {
+  const nameless = waiting.filter(({pid}) => pid <= 0);
+  const names =
+    nameless.length === 0 ? new Map<LockRow, number>() : namesFor(nameless, find({major, minor, inode}));
+  const pidOf = (row: LockRow) => (row.pid > 0 ? row.pid : names.get(row));
+  return waiting.map((row, index) => {
+    const inFront = waiting.slice(0, index).findLast(({depth}) => depth === row.depth - 1);
+    return {
+      pid: pidOf(row),
+      kind: kindOf(row),
+      mode: modeOf(row),
+      start: row.start,
+      end: row.end,
+      behind: inFront && pidOf(inFront),
+    };
+  });
+}
+
+const UTF8 = new TextDecoder('utf-8', {fatal: true, ignoreBOM: true});
+
+/** A path as text. Bytes that are not UTF-8 are shown as `\xNN`. */
+export function pathText(path: Buffer): string {
   try {
-    return readMounts(system, row.pid).get(row.mountId);
+    return UTF8.decode(path);
   } catch {
-    return undefined;
+    return Array.from(path, byte =>
+      byte < 0x80 ? String.fromCharCode(byte) : `\\x${byte.toString(16)}`,
+    ).join('');
   }
 }
 
-function holdersOf(row: LockRow, openers: readonly DescriptorRow[]): Holder[] {
-  const facts = {kind: kindOf(row), mode: modeOf(row)};
-  const shown = openers.filter(opener => opener.locks.some(lock => sameLock(lock, row)));
-  if (shown.length > 0) return shown.map(({pid, fd}) => ({pid, ...facts, via: `descriptor ${fd}`}));
-  return row.pid > 0 ? [{pid: row.pid, ...facts, via: 'lock table'}] : [];
-}
-
-/** The kernel prints the table page by page; while others come and go, a lock may be printed twice. Two exclusive ones can't be. */
-function withoutRepeats(held: readonly LockRow[]): LockRow[] {
-  const seen = new Set<string>();
-  return held.filter(row => {
-    if (modeOf(row) !== 'exclusive') return true;
-    const {kind, major, minor, inode, start, end} = row;
-    const key = [kind, major, minor, inode, start, end].join(' ');
-    return !seen.has(key) && seen.add(key);
+/** Makes the list of what a survey saw. `path`: what the kernel calls the one file that it was about. */
+export function listSurveyed(system: System, survey: Survey, path?: Buffer): LockList {
+  const gaps = gapsOf(system, survey);
+  const find = ofdWaiters(system, survey);
+  const locks = survey.locks.map(lock => {
+    const {row} = lock;
+    const {major, minor, inode, start, end} = row;
+    const lost = lock.shownBy.length === 0;
+    const suspects = lost ? suspectsOf(system, survey.places, {id: row, path}) : [];
+    const only = gaps.length === 0 ? onlySuspect(suspects) : undefined;
+    const facts = {kind: kindOf(row), mode: modeOf(row)};
+    const excluded: Holder[] = only
+      ? [{pid: only.pid, ...facts, via: `by exclusion: ${only.because}`, identity: undefined}]
+      : [];
+    const shownPath = path ?? lock.shownBy.find(each => each.path.length > 0)?.path;
+    return {
+      ...facts,
+      major,
+      minor,
+      inode,
+      start,
+      end,
+      holders: lost ? excluded : holdersOf(lock),
+      suspects,
+      waiters: waitersOf(lock, find),
+      taker: row.pid > 0 ? row.pid : undefined,
+      path: shownPath && pathText(shownPath),
+    };
   });
+  const pids = locks.flatMap(({holders}) => holders.map(({pid}) => pid));
+  return {locks, gaps, everywhere: survey.everywhere, chain: waitChain(survey, pids)};
 }
 
-/** Lists the locks of one file, or of all, with holders, waiters and ranges. Two equal shared locks of two descriptions list the holders of both. */
+/** What `listLocks` looks at. */
+export interface ListOptions {
+  /** One file, by a path as it was typed or as bytes; none: all locks of the machine. */
+  readonly path?: string | Buffer;
+  /**
+   * Look at all processes (the default), so that nobody who shares a lock is left out. Otherwise the look ends with the
+   * processes that the table names, where these show every lock: much faster on a machine with many processes.
+   */
+  readonly everywhere?: boolean;
+  /** Processes to look at first, beside those that the table names. */
+  readonly likely?: readonly number[];
+  readonly system?: System;
+}
+
+/** Lists the locks of one file, or of all, with holders, waiters and ranges. A row may be missing while others come and go: that a file is free, only a lock can prove. Rejects with SystemError. */
 export async function listLocks({
   path,
+  everywhere = true,
+  likely = [],
   system = ourSystem(),
-}: {
-  path?: string;
-  system?: System;
-} = {}): Promise<LockList> {
-  const wanted = path === undefined ? undefined : fileId(system, path);
-  const rows = readLockTable(system).filter(row => wanted === undefined || sameFile(row, wanted));
-  const {rows: openers, unreadable} = await scanDescriptors(system, [...new Set(rows.map(row => row.inode))]);
-  const waiting = rows.filter(row => row.waiting);
-  const locks = withoutRepeats(rows.filter(row => !row.waiting)).map(row => ({
-    kind: kindOf(row),
-    mode: modeOf(row),
-    major: row.major,
-    minor: row.minor,
-    inode: row.inode,
-    start: row.start,
-    end: row.end,
-    holders: holdersOf(row, openers),
-    waiters: waiting
-      .filter(waiter => waiter.id === row.id)
-      .map(waiter => ({pid: waiter.pid > 0 ? waiter.pid : undefined, kind: kindOf(waiter)})),
-  }));
-  return {locks, unreadable};
+}: ListOptions = {}): Promise<LockList> {
+  if (path === undefined) return listSurveyed(system, await surveyLocks(system, {everywhere, paths: true}));
+  using file = pinFile(system, path);
+  const survey = await surveyLocks(system, {files: [file.id], everywhere, likely});
+  return listSurveyed(system, survey, kernelPath(file.path));
 }

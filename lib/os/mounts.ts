@@ -1,5 +1,5 @@
 /** Which device and inode does the lock table use for a file? Not always those of stat(): see proc_locks(5), proc_pid_mountinfo(5). */
-import {readFileSync} from 'node:fs';
+import {fstatSync, readFileSync} from 'node:fs';
 import {native} from './native.js';
 import type {System} from './system.js';
 import {check} from './system-error.js';
@@ -11,32 +11,102 @@ export interface FileId {
   readonly inode: bigint;
 }
 
+/** One mounted file system, as a process sees it. */
+export interface Mount {
+  readonly major: number;
+  readonly minor: number;
+  /** Where it is mounted, as printed: blanks are `\040`. */
+  readonly point: string;
+  readonly type: string;
+  /** Options of the file system itself, not of this mount of it. */
+  readonly options: readonly string[];
+}
+
 /** Linux's O_PATH (fcntl.h); node:fs has no name for it. Opens without any right to the content, and without waiting. */
 const O_PATH = 0o10000000;
 
-/** Devices of the mounts that a process sees, by mount id. */
-export function readMounts(
-  system: System,
-  pid: number | 'self' = 'self',
-): Map<number, {major: number; minor: number}> {
-  const mounts = new Map<number, {major: number; minor: number}>();
+/** The mounts that a process sees, by mount id. */
+export function readMounts(system: System, pid: number | 'self' = 'self'): Map<number, Mount> {
+  const mounts = new Map<number, Mount>();
   for (const line of readFileSync(`${system.procRoot}/${pid}/mountinfo`, 'utf8').split('\n')) {
-    const match = /^(\d+) \d+ (\d+):(\d+) /.exec(line);
-    if (match) mounts.set(Number(match[1]), {major: Number(match[2]), minor: Number(match[3])});
+    const match = /^(\d+) \d+ (\d+):(\d+) \S+ (\S+) .*? - (\S+) \S+ (\S+)$/.exec(line);
+    if (!match) continue;
+    const [, id, major, minor, point = '', type = '', options = ''] = match;
+    mounts.set(Number(id), {
+      major: Number(major),
+      minor: Number(minor),
+      point,
+      type,
+      options: options.split(','),
+    });
   }
   return mounts;
 }
 
-/** Looks a file up. Follows symbolic links. Throws SystemError where there is no such file. */
-export function fileId(system: System, path: string): FileId {
-  const fd = check<number>(native.open(path, O_PATH, 0), 'open', path);
+function mountsOf(system: System, pid: number): Map<number, Mount> {
   try {
-    const info = readFileSync(`${system.procRoot}/self/fdinfo/${fd}`, 'utf8');
-    const inode = /^ino:\s*(\d+)$/m.exec(info)?.[1];
-    const mount = readMounts(system).get(Number(/^mnt_id:\s*(\d+)$/m.exec(info)?.[1]));
-    if (inode === undefined || mount === undefined) throw new Error(`no mount is known for ${path}`);
-    return {...mount, inode: BigInt(inode)};
-  } finally {
-    native.close(fd);
+    return readMounts(system, pid);
+  } catch {
+    return new Map();
   }
+}
+
+/** Tells whether a descriptor, known by inode and mount, is open on a file. A mount that we don't see is looked up with the process that does. */
+export function isOpenOn(
+  system: System,
+): (descriptor: {pid: number; mountId: number; inode: bigint}, file: FileId) => boolean {
+  const ours = readMounts(system);
+  const others = new Map<number, Map<number, Mount>>();
+  return ({pid, mountId, inode}, file) => {
+    if (inode !== file.inode) return false;
+    if (!ours.has(mountId) && !others.has(pid)) others.set(pid, mountsOf(system, pid));
+    const mount = ours.get(mountId) ?? others.get(pid)?.get(mountId);
+    return mount !== undefined && mount.major === file.major && mount.minor === file.minor;
+  };
+}
+
+/** A file that was found, and stays the one that is meant even if its name is given to another. */
+export interface PinnedFile extends Disposable {
+  readonly id: FileId;
+  /** A name that leads to this very file, whatever is done to its path. */
+  readonly path: string;
+}
+
+/** Looks a file up and keeps it. Follows symbolic links. Throws SystemError where there is no such file. */
+export function pinFile(system: System, path: string | Buffer): PinnedFile {
+  const fd = check<number>(native.open(path, O_PATH, 0), 'open', String(path));
+  try {
+    return {id: idOf(system, fd), path: `/proc/self/fd/${fd}`, [Symbol.dispose]: () => native.close(fd)};
+  } catch (error) {
+    native.close(fd);
+    throw error;
+  }
+}
+
+/** Looks a file up. Follows symbolic links. Throws SystemError where there is no such file. */
+export function fileId(system: System, path: string | Buffer): FileId {
+  using file = pinFile(system, path);
+  return file.id;
+}
+
+function idOf(system: System, fd: number): FileId {
+  const info = readFileSync(`${system.procRoot}/self/fdinfo/${fd}`, 'utf8');
+  const status = fstatSync(fd, {bigint: true});
+  const inode = /^ino:\s*(\d+)$/m.exec(info)?.[1];
+  const mount = readMounts(system).get(Number(/^mnt_id:\s*(\d+)$/m.exec(info)?.[1]));
+  // A mount of another mount namespace (a path through /proc/PID/fd or root) is not among ours; then stat() has to do.
+  return {
+    major: mount?.major ?? majorOf(status.dev),
+    minor: mount?.minor ?? minorOf(status.dev),
+    inode: inode === undefined ? status.ino : BigInt(inode),
+  };
+}
+
+/** As glibc's gnu_dev_major() and gnu_dev_minor() take a device number apart (makedev(3)). */
+function majorOf(device: bigint): number {
+  return Number(((device >> 8n) & 0xfffn) | ((device >> 32n) & 0xfffff000n));
+}
+
+function minorOf(device: bigint): number {
+  return Number((device & 0xffn) | ((device >> 12n) & 0xffffff00n));
 }

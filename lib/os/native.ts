@@ -34,14 +34,15 @@ export interface Wait {
 /** One row of /proc/locks (proc_locks(5), fs/locks.c lock_get_status()). */
 export interface LockRow {
   readonly id: number;
-  /** True for a row with `->`: it waits for the lock of the same id. */
-  readonly waiting: boolean;
+  /** 0: it is held. 1: it waits for the held lock of the same id; 2: it waits behind such a waiter; and so on. */
+  readonly depth: number;
   /** FLOCK, OFDLCK, POSIX, LEASE, DELEG, ACCESS: as printed. */
   readonly kind: string;
   /** ADVISORY, MANDATORY, ACTIVE, BREAKING, BREAKER, ...: as printed. */
   readonly mode: string;
   /** READ, WRITE, RW, NONE, UNLCK: as printed. */
   readonly access: string;
+  /** Who took it, or waits; -1 for OFD locks, 0 for a process in a pid namespace that can't be seen from here. */
   readonly pid: number;
   readonly major: number;
   readonly minor: number;
@@ -51,23 +52,53 @@ export interface LockRow {
   readonly end: bigint | undefined;
 }
 
-/** One descriptor of one process that is open on an inode that was asked for. */
-export interface DescriptorRow {
-  readonly pid: number;
-  readonly fd: number;
-  readonly inode: bigint;
-  readonly mountId: number;
-  /** open(2) flags, as fdinfo tells them. */
-  readonly flags: number;
-  /** The `lock:` lines of its fdinfo without that prefix: the locks that this very description holds. */
-  readonly locks: readonly LockRow[];
+/** What a survey is asked for; added up. */
+export const SURVEY = {
+  /** The procfs is that of our own pid namespace, so its pids mean the same to system calls. */
+  ownNamespace: 1,
+  /** Look at all processes, also when the first ones show every lock. */
+  everywhere: 2,
+  /** Tell where the descriptors lead to. */
+  paths: 4,
+} as const;
+
+/** A survey in columns: one array for all rows, a fixed count of numbers a row. `lock-survey.ts` makes objects of it. */
+export interface RawSurvey {
+  /** Words that the rows name by their index. */
+  readonly words: readonly string[];
+  /** Ten a row: id, depth, kind, mode and access (words), pid, major, minor, 1 for EOF, first row that says the same. */
+  readonly rows: Float64Array;
+  /** Three a row: inode, start, end. */
+  readonly rowNumbers: BigUint64Array;
+  /** Six a descriptor: pid, thread, fd, flags, mount id, waiting thread. */
+  readonly descriptors: Int32Array;
+  /** Two a descriptor: inode, inode of the pidfd of its process. */
+  readonly descriptorNumbers: BigUint64Array;
+  /** One a descriptor, each ended by a NUL; empty ones unless they were asked for. */
+  readonly paths: Buffer;
+  /** Two each: a held row (the first that says the same), and a descriptor that shows it. */
+  readonly shown: Uint32Array;
+  readonly places: readonly RawPlace[];
+  /** Processes whose descriptors could not be read (EACCES, EPERM), the dead and threads of the kernel not counted. */
+  readonly unreadable: Int32Array;
+  /** All processes were looked at. */
+  readonly everywhere: boolean;
 }
 
-/** What a scan of all processes saw, and which of them it could not read. */
-export interface DescriptorScan {
-  readonly rows: readonly DescriptorRow[];
-  /** Processes whose descriptors could not be read (EACCES, EPERM), the dead not counted. */
-  readonly unreadable: readonly number[];
+/** Where an open file description may be that no descriptor shows. */
+export interface RawPlace {
+  readonly kind: 'socket' | 'io_uring' | 'mapping';
+  readonly pid: number;
+  readonly thread: number;
+  readonly fd: number;
+  /** Descriptors in flight, or registered files. */
+  readonly count: number;
+  /** What the registered files are called. */
+  readonly paths: readonly Buffer[];
+  /** The file that is mapped. */
+  readonly major: number;
+  readonly minor: number;
+  readonly inode: bigint;
 }
 
 /** The forked process that ends a hold at its deadline. */
@@ -115,16 +146,21 @@ export interface Native {
     callback: (result: number) => void,
   ): Wait | number;
 
-  /** Reads and parses a lock table: a path, normally /proc/locks. */
-  readLocks(path: string): readonly LockRow[] | number;
-  /** Parses the text of a lock table; rows it does not understand make it fail with -EBADMSG. */
+  /** Parses the text of a lock table; a row that it does not understand makes it fail with -EBADMSG. */
   parseLocks(text: Buffer): readonly LockRow[] | number;
-  /** Looks through the descriptors of all processes below a proc root, on a thread of its own. */
-  findDescriptors(
+  /**
+   * Brings the lock table and the descriptors of processes together, on a thread of its own (native/lock_survey.h).
+   * `files`: major, minor and inode of each file that matters, none for all. `likely`: processes to look at first.
+   */
+  surveyLocks(
     procRoot: string,
-    inodes: readonly bigint[],
-    callback: (result: DescriptorScan | number) => void,
+    flags: number,
+    files: BigUint64Array,
+    likely: Int32Array,
+    callback: (result: RawSurvey | number) => void,
   ): number;
+  /** kcmp(2) KCMP_FILE: 0 one open file description, 1 and 2 an order among different ones, 3 different. */
+  compareDescriptions(task1: number, fd1: number, task2: number, fd2: number): number;
 
   pidfdOpen(pid: number): number;
   /** Inode of a pidfd on pidfs (Linux >= 6.9), 0n on older kernels where all pidfds share one. */

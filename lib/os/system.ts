@@ -17,6 +17,8 @@ export interface System {
   readonly bootId: string;
   /** Inode of our pid namespace, as /proc/self/ns/pid prints it. */
   readonly pidNamespace: string;
+  /** The procfs is that of our own pid namespace: its numbers mean the same to system calls. */
+  readonly ownProc: boolean;
   readonly uid: number;
   readonly tmpdir: string;
   /** Milliseconds since 1970, to show people and to seed epochs. */
@@ -31,6 +33,11 @@ function readTrimmed(path: string): string | undefined {
   }
 }
 
+/** A procfs of an outer pid namespace shows us under a pid for each namespace in between; one of a sibling shows no `self`. */
+function isOwnProc(procRoot: string): boolean {
+  return /^NSpid:\t\d+$/m.test(readTrimmed(`${procRoot}/self/status`) ?? '');
+}
+
 /** Reads the surroundings once. Throws where procfs is not mounted: without it no verdict is possible. */
 export function readSystem(changes: Partial<System> = {}): System {
   const procRoot = changes.procRoot ?? '/proc';
@@ -42,6 +49,7 @@ export function readSystem(changes: Partial<System> = {}): System {
     machineId: readTrimmed('/etc/machine-id'),
     bootId: readFileSync(`${procRoot}/sys/kernel/random/boot_id`, 'utf8').trim(),
     pidNamespace: readlinkSync(`${procRoot}/self/ns/pid`),
+    ownProc: isOwnProc(procRoot),
     uid: process.geteuid?.() ?? 0,
     tmpdir: tmpdir(),
     now: Date.now,

@@ -3,7 +3,7 @@ import {readFileSync} from 'node:fs';
 import {LockError} from '../errors.js';
 import type {ConfigLock} from '../lock/config-lock.js';
 import {LockFile} from '../os/lock-file.js';
-import {findOpeners} from '../os/lock-table.js';
+import {findOpeners} from '../os/lock-survey.js';
 import {fileId} from '../os/mounts.js';
 import {native} from '../os/native.js';
 import {describeProcess} from '../os/process.js';
@@ -102,11 +102,12 @@ function copyDescriptor(pid: number, fd: number, path: string): LockFile {
 
 /** Copies of every description that has a lock on a file, from whichever processes show them. All or none. */
 async function copyLocked(config: ConfigLock, path: string, only?: ReadonlySet<number>): Promise<LockFile[]> {
-  const {openers} = await findOpeners(config.system, fileId(config.system, path));
+  const {holding} = await findOpeners(config.system, fileId(config.system, path));
   const copies: LockFile[] = [];
   try {
-    for (const {pid, fd, locks} of openers) {
-      if (locks.length > 0 && (!only || only.has(pid))) copies.push(copyDescriptor(pid, fd, path));
+    for (const {pid, fd, thread} of holding) {
+      // The table of descriptors of a single thread is out of reach (pidfd_getfd(2)).
+      if (thread === undefined && (!only || only.has(pid))) copies.push(copyDescriptor(pid, fd, path));
     }
   } catch (error) {
     closeAll(copies);

@@ -2,8 +2,9 @@
 import type {ConfigLock} from '../lock/config-lock.js';
 import {LockError} from '../errors.js';
 import type {LockFile} from '../os/lock-file.js';
-import {findOpeners, readLockTable} from '../os/lock-table.js';
-import {type FileId, fileId} from '../os/mounts.js';
+import {findOpeners, sameFile} from '../os/lock-survey.js';
+import {listSurveyed} from '../os/lock-table.js';
+import {type FileId, fileId, isOpenOn} from '../os/mounts.js';
 import {native} from '../os/native.js';
 import {describeProcess, readable, waitForExit} from '../os/process.js';
 import {check, hasCode} from '../os/system-error.js';
@@ -21,35 +22,14 @@ const O_ACCMODE = 3;
 /** Waiters that are blocked leave by themselves once they get the guard and find the gate shut; no event tells when. */
 const WAITER_TICK = 20;
 
-async function writersOf(config: ConfigLock, spare: ReadonlySet<number>): Promise<Contender[]> {
-  let file: FileId;
+/** The configuration, which may be missing: then nobody can have it open. */
+function configId(config: ConfigLock): FileId[] {
   try {
-    file = fileId(config.system, config.file);
+    return [fileId(config.system, config.file)];
   } catch (error) {
     if (hasCode(error, 'ENOENT')) return [];
     throw error;
   }
-  const {openers} = await findOpeners(config.system, file);
-  const pids = openers
-    .filter(({pid, flags}) => (flags & O_ACCMODE) !== 0 && !spare.has(pid))
-    .map(({pid}) => pid);
-  return [...new Set(pids)].map(pid => ({pid, doing: 'has the file open for writing'}));
-}
-
-async function waitersFor(config: ConfigLock): Promise<Contender[]> {
-  const guard = fileId(config.system, config.paths.guard);
-  const blocked = readLockTable(config.system).filter(
-    row => row.waiting && row.inode === guard.inode && row.major === guard.major && row.minor === guard.minor,
-  );
-  if (blocked.length === 0) return [];
-  const {openers} = await findOpeners(config.system, guard);
-  const idle = openers
-    .filter(({pid, locks}) => locks.length === 0 && pid !== process.pid)
-    .map(({pid}) => pid);
-  return blocked.map((row, index) => ({
-    pid: row.pid > 0 ? row.pid : idle[index],
-    doing: 'waits for the guard',
-  }));
 }
 
 /** Everybody in the way now, except the processes to spare (the owner whose lock is taken by force). */
@@ -57,7 +37,24 @@ export async function listContenders(
   config: ConfigLock,
   spare: ReadonlySet<number> = new Set(),
 ): Promise<Contender[]> {
-  return [...(await waitersFor(config)), ...(await writersOf(config, spare))];
+  const {system} = config;
+  const guard = fileId(system, config.paths.guard);
+  const files = configId(config);
+  const {openers, survey} = await findOpeners(system, guard, ...files);
+  const waiters = listSurveyed(system, survey)
+    .locks.filter(lock => sameFile(lock, guard))
+    .flatMap(lock => lock.waiters);
+  const isOn = isOpenOn(system);
+  const writers = openers.filter(
+    opener =>
+      (opener.flags & O_ACCMODE) !== 0 && !spare.has(opener.pid) && files.some(file => isOn(opener, file)),
+  );
+  return [
+    ...waiters.map(({pid}) => ({pid, doing: 'waits for the guard'}) as const),
+    ...[...new Set(writers.map(({pid}) => pid))].map(
+      pid => ({pid, doing: 'has the file open for writing'}) as const,
+    ),
+  ];
 }
 
 /** Resolves when one of them may have gone: its death, the close of a writer, or, for waiters, a short while. */

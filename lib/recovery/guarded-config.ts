@@ -13,7 +13,7 @@ import {type BreakGlassOptions, breakGlass} from './break-glass.js';
 import {type Hold, type HoldOptions, hold} from './hold.js';
 import {type RecoverOptions, recover, waitForRecovery} from './recover.js';
 import type {Certificate} from './take-back.js';
-import {examine, type Verdict} from './verdict.js';
+import {examine, type ExamineOptions, type Verdict} from './verdict.js';
 
 /** As AcquireOptions; `recover` takes an orphan back by the safe release and goes on. */
 export interface GuardedAcquireOptions extends Omit<AcquireOptions, 'onOrphan'> {
@@ -46,8 +46,8 @@ export class GuardedConfig extends ConfigLock {
   }
 
   /** Looks and changes nothing: state, owner, epoch, evidence. */
-  async examine(): Promise<Verdict> {
-    return examine(this);
+  async examine(options: ExamineOptions = {}): Promise<Verdict> {
+    return examine(this, options);
   }
 
   /** Stops everything that passes the gate, for a bounded time. */

@@ -2,9 +2,8 @@
 import {LockError} from '../errors.js';
 import {Deadline} from '../os/deadline.js';
 import {LockFile} from '../os/lock-file.js';
-import {fileId} from '../os/mounts.js';
 import {type HoldTimer, native} from '../os/native.js';
-import {findOpeners} from '../os/lock-table.js';
+import {findHolders} from '../os/lock-survey.js';
 import {readable} from '../os/process.js';
 import {check} from '../os/system-error.js';
 import type {ConfigLock} from '../lock/config-lock.js';
@@ -93,9 +92,8 @@ async function endTimer(timer: HoldTimer): Promise<void> {
 
 /** Processes that have a share of a gate, without ourselves and our timer. */
 async function insiders(config: ConfigLock, timer: HoldTimer | undefined): Promise<number[]> {
-  const {openers} = await findOpeners(config.system, fileId(config.system, config.paths.gate));
-  const pids = openers.filter(({locks}) => locks.length > 0).map(({pid}) => pid);
-  return [...new Set(pids)].filter(pid => pid !== process.pid && pid !== timer?.pid);
+  const pids = await findHolders(config.system, config.paths.gate);
+  return pids.filter(pid => pid !== process.pid && pid !== timer?.pid);
 }
 
 async function refused(

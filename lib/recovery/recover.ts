@@ -4,8 +4,7 @@ import type {ConfigLock} from '../lock/config-lock.js';
 import type {ReadRecord} from '../lock/owner-record.js';
 import {monotonic} from '../os/deadline.js';
 import {LockFile} from '../os/lock-file.js';
-import {findOpeners} from '../os/lock-table.js';
-import {fileId} from '../os/mounts.js';
+import {findHolders} from '../os/lock-survey.js';
 import {appendAudit} from './audit.js';
 import {examineClaim, ownerOnRecord, readSetBit} from './claim.js';
 import type {ValidateFile} from './clean.js';
@@ -43,8 +42,7 @@ export async function lockRecovery(config: ConfigLock): Promise<LockFile> {
   const file = LockFile.open(config.paths.recovery);
   if (file.try('exclusive')) return file;
   file.close();
-  const {openers} = await findOpeners(config.system, fileId(config.system, config.paths.recovery));
-  const pids = [...new Set(openers.filter(({locks}) => locks.length > 0).map(({pid}) => pid))];
+  const pids = await findHolders(config.system, config.paths.recovery);
   throw new LockError(
     'ERR_RECOVERY_BUSY',
     `${config.name} is being recovered already by pid ${pids.join(', ') || 'unknown'}`,

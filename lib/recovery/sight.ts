@@ -3,10 +3,11 @@ import {constants} from 'node:fs';
 import type {ConfigLock} from '../lock/config-lock.js';
 import {isClosed} from '../lock/gate.js';
 import type {ReadRecord} from '../lock/owner-record.js';
+import type {Suspect} from '../os/hiding-places.js';
 import type {BitOwner} from '../os/lock-bit.js';
 import {LockFile} from '../os/lock-file.js';
-import {findOpeners, type Holder, readLockTable, type Waiter} from '../os/lock-table.js';
-import {type FileId, fileId} from '../os/mounts.js';
+import {type Holder, listLocks, type Waiter} from '../os/lock-table.js';
+import type {Gap} from '../os/visibility.js';
 
 /** What was read, before anything is concluded from it. */
 export interface Sight {
@@ -19,8 +20,11 @@ export interface Sight {
   readonly guardHeld: boolean;
   readonly onHold: boolean;
   readonly holders: readonly Holder[];
+  readonly suspects: readonly Suspect[];
   readonly waiters: readonly Waiter[];
-  readonly unreadable: readonly number[];
+  readonly gaps: readonly Gap[];
+  /** All processes were looked at, not only the owner on record. */
+  readonly everywhere: boolean;
 }
 
 function readBit(config: ConfigLock): Pick<Sight, 'bit' | 'epoch' | 'setter' | 'problem'> {
@@ -38,47 +42,44 @@ function testLocks(config: ConfigLock): {guardHeld: boolean; onHold: boolean} {
   return {guardHeld: guard.test('exclusive') !== undefined, onHold: isClosed(gate)};
 }
 
-function waitersOn(config: ConfigLock, guard: FileId): Waiter[] {
-  return readLockTable(config.system)
-    .filter(
-      row =>
-        row.waiting && row.inode === guard.inode && row.major === guard.major && row.minor === guard.minor,
-    )
-    .map(row => ({pid: row.pid > 0 ? row.pid : undefined, kind: 'ofd'}));
+type Found = Pick<Sight, 'holders' | 'suspects' | 'waiters' | 'gaps' | 'everywhere'>;
+
+const NOBODY: Found = {holders: [], suspects: [], waiters: [], gaps: [], everywhere: false};
+
+/** Who shares the description that holds the guard. The owner on record is asked first: most of the time that settles it. */
+async function findHolders(config: ConfigLock, record: ReadRecord, everywhere: boolean): Promise<Found> {
+  const likely = record.state === 'owned' ? [record.owner.pid] : [];
+  const {system, paths} = config;
+  const list = await listLocks({path: paths.guard, likely, everywhere, system});
+  return {
+    holders: list.locks.flatMap(({holders}) => holders),
+    suspects: list.locks.flatMap(({suspects}) => suspects),
+    waiters: list.locks.flatMap(({waiters}) => waiters),
+    gaps: list.gaps,
+    everywhere: list.everywhere,
+  };
 }
 
-/** Everybody who shares the description that holds the guard. Only looked for when it is held. */
-async function findHolders(config: ConfigLock): Promise<Pick<Sight, 'holders' | 'waiters' | 'unreadable'>> {
-  const guard = fileId(config.system, config.paths.guard);
-  const blocked = waitersOn(config, guard);
-  const {openers, unreadable} = await findOpeners(config.system, guard);
-  const holders = openers
-    .filter(opener => opener.locks.length > 0)
-    .map(({pid, fd}) => ({pid, kind: 'ofd', mode: 'exclusive' as const, via: `descriptor ${fd}`}));
-  const idle = openers
-    .filter(opener => opener.locks.length === 0 && opener.pid !== process.pid)
-    .map(opener => opener.pid);
-  const waiters = blocked.map((waiter, index) => ({...waiter, pid: waiter.pid ?? idle[index]}));
-  return {holders, waiters, unreadable};
-}
-
-async function look(config: ConfigLock): Promise<Sight> {
+async function look(config: ConfigLock, everywhere: boolean): Promise<Sight> {
   const record = config.readRecord();
   const bit = readBit(config);
   const locks = testLocks(config);
-  const found = locks.guardHeld ? await findHolders(config) : {holders: [], waiters: [], unreadable: []};
+  const found = locks.guardHeld ? await findHolders(config, record, everywhere) : NOBODY;
   return {record, ...bit, ...locks, ...found};
 }
 
 /** Looks again until bit, record and guard stood still meanwhile; a busy lock may not. */
-export async function lookSteadily(config: ConfigLock): Promise<{sight: Sight; steady: boolean}> {
-  let sight = await look(config);
+export async function lookSteadily(
+  config: ConfigLock,
+  everywhere: boolean,
+): Promise<{sight: Sight; steady: boolean}> {
+  let sight = await look(config, everywhere);
   for (let attempt = 0; attempt < 5; attempt++) {
     const again = {record: config.readRecord(), ...readBit(config), ...testLocks(config)};
     const {record, bit, epoch, setter, problem, guardHeld, onHold} = sight;
     if (JSON.stringify(again) === JSON.stringify({record, bit, epoch, setter, problem, guardHeld, onHold}))
       return {sight, steady: true};
-    sight = await look(config);
+    sight = await look(config, everywhere);
   }
   return {sight, steady: false};
 }

@@ -3,10 +3,14 @@ import {basename} from 'node:path';
 import type {ConfigLock} from '../lock/config-lock.js';
 import type {Owner, ReadRecord} from '../lock/owner-record.js';
 import type {BitKind, BitOwner} from '../os/lock-bit.js';
+import type {Suspect} from '../os/hiding-places.js';
 import type {Holder, Waiter} from '../os/lock-table.js';
-import {describeProcess, examineProcess} from '../os/process.js';
+import {describeProcess} from '../os/process.js';
+import type {Gap} from '../os/visibility.js';
 import {type Claim, examineClaim, ownerOnRecord} from './claim.js';
+import {examineHolders} from './holders.js';
 import type {Evidence} from './incarnation.js';
+import {gapEvidence, seeMore, suspectText} from './incomplete.js';
 import {lookSteadily, type Sight} from './sight.js';
 
 /** Exactly one of these; UNKNOWN is an answer, and never releases a lock. */
@@ -31,10 +35,13 @@ export interface Verdict {
     readonly owner: BitOwner | null;
   };
   readonly holders: readonly Holder[];
+  /** Where the guard may be when no process shows it. */
+  readonly suspects: readonly Suspect[];
   readonly waiters: readonly Waiter[];
   readonly evidence: readonly Evidence[];
-  /** False when something could not be looked at; `evidence` says what, `next` how to see it. */
+  /** False when something could not be looked at; `missing` says what, `next` how to see it. */
   readonly complete: boolean;
+  readonly missing: readonly Gap[];
   /** What to do next: sentences and commands. */
   readonly next: readonly string[];
 }
@@ -75,43 +82,36 @@ function bitEvidence(config: ConfigLock, {bit, epoch, problem}: Sight): Evidence
     : {looked, saw: `0, epoch ${epoch}`, follows: 'no update is under way'};
 }
 
-function guardEvidence(config: ConfigLock, {guardHeld, holders}: Sight): Evidence {
+function guardEvidence(config: ConfigLock, {guardHeld, holders, suspects}: Sight): Evidence {
   const looked = `guard ${config.paths.guard} (F_OFD_GETLK, then /proc/PID/fdinfo)`;
   if (!guardHeld)
     return {looked, saw: 'nobody holds it', follows: 'no copy of the owner’s descriptor lives anywhere'};
   if (holders.length === 0)
     return {
       looked,
-      saw: 'it is held, and no process shows the descriptor',
+      saw: ['it is held, and no process shows the descriptor', ...suspects.map(suspectText)].join('; '),
       follows: 'somebody holds the lock who can not be seen',
     };
   const who = [...new Set(holders.map(({pid}) => describeProcess(config.system, pid)))].join(', ');
   return {looked, saw: `held by ${who}`, follows: 'the lock is in their hands'};
 }
 
-function scanEvidence({unreadable}: Sight): Evidence[] {
-  if (unreadable.length === 0) return [];
+/** That the search ended with the first who showed it; a child may share the guard, which then is no less his. */
+function reachEvidence({everywhere, holders}: Sight): Evidence[] {
+  if (everywhere || holders.length === 0) return [];
   return [
     {
-      looked: 'descriptors of all processes',
-      saw: `${unreadable.length} processes may not be read by this user`,
-      follows: 'there may be holders that are not listed',
+      looked: 'descriptors of the owner on record, and of its children',
+      saw: 'the guard is among them',
+      follows: 'whether others share it was not looked at: --all does',
     },
   ];
 }
 
 /** The living holders decide; a lock that nobody shows stays UNKNOWN. */
 function judgeHolders(config: ConfigLock, {holders}: Sight): Judgement {
-  const pids = [...new Set(holders.map(({pid}) => pid))];
-  const present = pids.map(pid => ({pid, presence: examineProcess(config.system, pid)}));
-  const running = present.flatMap(({presence}) => (presence.kind === 'running' ? [presence.facts] : []));
-  if (running.length === 0) return {state: 'UNKNOWN', evidence: []};
-  const evidence = running.map(facts => ({
-    looked: `holder pid ${facts.pid} (${facts.identity})`,
-    saw: `${facts.command} exists, ${facts.frozen ?? `state ${facts.state}`}`,
-    follows: facts.frozen === undefined ? 'it keeps the guard' : 'it keeps the guard, but can not run',
-  }));
-  return {state: running.every(facts => facts.frozen !== undefined) ? 'FROZEN' : 'ALIVE', evidence};
+  const {state = 'UNKNOWN', evidence} = examineHolders(config.system, holders);
+  return {state, evidence};
 }
 
 /** The bit is set: who set it, and who has the guard, decide. */
@@ -150,10 +150,7 @@ function force(name: string, pid: number | undefined, epoch: number | null): str
 function advise(config: ConfigLock, sight: Sight, state: State): string[] {
   const [name, owner, epoch] = [config.name, ownerOf(config, sight), epochOf(sight)];
   const pid = owner?.pid ?? sight.setter?.pid;
-  const asRoot =
-    sight.unreadable.length > 0 && config.system.uid !== 0
-      ? [`see more as root: sudo locksmith explain ${name}`]
-      : [];
+  const asRoot = seeMore(sight.gaps, name);
   switch (state) {
     case 'FREE':
       return [];
@@ -179,17 +176,29 @@ function advise(config: ConfigLock, sight: Sight, state: State): string[] {
 /** Looks and judges; again when somebody with the guard may only be passing through, as contenders do. */
 async function lookAndJudge(
   config: ConfigLock,
+  everywhere: boolean,
 ): Promise<{sight: Sight; steady: boolean; judgement: Judgement}> {
   for (let attempt = 0; ; attempt++) {
-    const {sight, steady} = await lookSteadily(config);
+    const {sight, steady} = await lookSteadily(config, everywhere);
     const judgement = judge(config, sight);
+    // An owner that can't run may have given its descriptor to somebody who can.
+    const share = judgement.state === 'FROZEN' && sight.guardHeld && !sight.everywhere;
+    if (share) return lookAndJudge(config, true);
     if (!judgement.passing || attempt === 4) return {sight, steady, judgement};
   }
 }
 
+export interface ExamineOptions {
+  /** Look at all processes, also when the owner on record has the guard: then `holders` leaves nobody out. */
+  readonly everywhere?: boolean;
+}
+
 /** Looks at a lock and judges it. Throws SystemError only where its own files can't be opened. */
-export async function examine(config: ConfigLock): Promise<Verdict> {
-  const {sight, steady, judgement} = await lookAndJudge(config);
+export async function examine(
+  config: ConfigLock,
+  {everywhere = false}: ExamineOptions = {},
+): Promise<Verdict> {
+  const {sight, steady, judgement} = await lookAndJudge(config, everywhere);
   const state = !steady && judgement.state === 'DEAD' ? 'UNKNOWN' : judgement.state;
   const unsteady = {
     looked: 'bit, record and guard, several times',
@@ -215,17 +224,20 @@ export async function examine(config: ConfigLock): Promise<Verdict> {
       owner: sight.setter ?? null,
     },
     holders: sight.holders,
+    suspects: sight.suspects,
     waiters: sight.waiters,
     evidence: [
       bitEvidence(config, sight),
       recordEvidence(sight.record),
       guardEvidence(config, sight),
       ...judgement.evidence,
-      ...scanEvidence(sight),
+      ...reachEvidence(sight),
+      ...gapEvidence(sight.gaps),
       ...(sight.onHold ? [onHold] : []),
       ...(steady ? [] : [unsteady]),
     ],
-    complete: sight.unreadable.length === 0,
+    complete: sight.gaps.length === 0,
+    missing: sight.gaps,
     next: advise(config, sight, state),
   };
 }

@@ -2,6 +2,7 @@
 import {spawnSync} from 'node:child_process';
 import {once} from 'node:events';
 import {constants} from 'node:fs';
+import {readFileSync} from 'node:fs';
 import {readFile} from 'node:fs/promises';
 import {join} from 'node:path';
 import {fileURLToPath} from 'node:url';
@@ -224,8 +225,8 @@ test('a worker that ends gives back its locks, and its pending waits do not hold
 
 /** Threads that wait in the kernel for this file. */
 function countWaiting(inode: bigint): number {
-  const rows = native.readLocks('/proc/locks');
-  return typeof rows === 'number' ? rows : rows.filter(row => row.waiting && row.inode === inode).length;
+  const rows = native.parseLocks(readFileSync('/proc/locks'));
+  return typeof rows === 'number' ? rows : rows.filter(row => row.depth > 0 && row.inode === inode).length;
 }
 
 async function untilWaiting(fd: number): Promise<void> {

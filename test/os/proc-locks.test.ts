@@ -5,6 +5,7 @@ import test from 'ava';
 import {LockFile} from '../../lib/os/lock-file.js';
 import {listLocks} from '../../lib/os/lock-table.js';
 import {type LockRow, native} from '../../lib/os/native.js';
+import {ourselves} from '../../lib/os/process.js';
 import {system} from '../../lib/os/system.js';
 import {errnoOf} from '../../lib/os/system-error.js';
 import {scratch} from '../helpers/scratch.js';
@@ -19,7 +20,7 @@ const ROWS: [string, string, Partial<LockRow>][] = [
     '1: FLOCK  ADVISORY  WRITE 4711 fe:00:2146335 0 EOF\n',
     {
       id: 1,
-      waiting: false,
+      depth: 0,
       kind: 'FLOCK',
       access: 'WRITE',
       pid: 4711,
@@ -38,12 +39,12 @@ const ROWS: [string, string, Partial<LockRow>][] = [
   [
     'a waiter',
     '2: -> OFDLCK ADVISORY  WRITE -1 08:01:12 0 EOF\n',
-    {id: 2, waiting: true, kind: 'OFDLCK', pid: -1},
+    {id: 2, depth: 1, kind: 'OFDLCK', pid: -1},
   ],
   [
     'a waiter behind a waiter',
     '3:  -> POSIX  ADVISORY  WRITE 99 08:01:12 0 0\n',
-    {id: 3, waiting: true, kind: 'POSIX', pid: 99, end: 0n},
+    {id: 3, depth: 2, kind: 'POSIX', pid: 99, end: 0n},
   ],
   [
     'a lease',
@@ -112,7 +113,15 @@ test('the live table shows a lock that was just taken, with its holder and its r
   t.like(locks[0], {kind: 'ofd', mode: 'exclusive', start: 3n, end: 6n});
   t.deepEqual(
     locks[0]?.holders.filter(({pid}) => pid === process.pid),
-    [{pid: process.pid, kind: 'ofd', mode: 'exclusive', via: `descriptor ${file.fd}`}],
+    [
+      {
+        pid: process.pid,
+        kind: 'ofd',
+        mode: 'exclusive',
+        via: `descriptor ${file.fd}`,
+        identity: ourselves(system()).identity,
+      },
+    ],
   );
 });
 
@@ -125,7 +134,8 @@ test('a flock and its waiter are listed with their pids', async t => {
   const waits = waiter.wait('exclusive');
   let list = await listLocks({path});
   while (list.locks[0]?.waiters.length === 0) list = await listLocks({path});
-  t.deepEqual(list.locks[0]?.waiters, [{pid: process.pid, kind: 'flock'}]);
+  t.is(list.locks[0]?.waiters.length, 1);
+  t.like(list.locks[0]?.waiters[0], {pid: process.pid, kind: 'flock', mode: 'exclusive', behind: undefined});
   held.unlock();
   await waits;
 });

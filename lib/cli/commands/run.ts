@@ -1,8 +1,7 @@
 /** `locksmith run`: how does a program run while its lock is held, by it and by all its children? */
 import {type ErrorCode, EXIT, isLockError} from '../../errors.js';
 import type {Cycle} from '../../lock/config-lock.js';
-import {findOpeners} from '../../os/lock-table.js';
-import {fileId} from '../../os/mounts.js';
+import {findHolders} from '../../os/lock-survey.js';
 import {describeProcess, waitForExit} from '../../os/process.js';
 import type {GuardedConfig} from '../../recovery/guarded-config.js';
 import {ACQUIRE_OPTIONS, type AcquireGiven, acquireAsGiven, enterAsGiven} from '../acquire.js';
@@ -34,10 +33,8 @@ function environment(config: GuardedConfig, epoch: number): Record<string, strin
 
 /** Other processes that share our description of the guard: what the program left running. */
 async function heirs(config: GuardedConfig): Promise<number[]> {
-  const {openers} = await findOpeners(config.system, fileId(config.system, config.paths.guard));
-  return [
-    ...new Set(openers.filter(({pid, locks}) => locks.length > 0 && pid !== process.pid).map(({pid}) => pid)),
-  ];
+  const pids = await findHolders(config.system, config.paths.guard);
+  return pids.filter(pid => pid !== process.pid);
 }
 
 /** Waits until the last descendant that inherited the guard has ended; each end is an event. */

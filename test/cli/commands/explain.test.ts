@@ -13,9 +13,11 @@ const FIELDS = [
   'owner',
   'bit',
   'holders',
+  'suspects',
   'waiters',
   'evidence',
   'complete',
+  'missing',
   'next',
 ];
 const OWNER_FIELDS = ['node', 'pid', 'bootId', 'identity', 'exe', 'uid', 'purpose', 'since'];

@@ -1,0 +1,219 @@
+/** Which locks are there, and which descriptors hold them? The kernel's lock table and the processes' descriptors in one look. */
+import {type FileId, fileId, isOpenOn} from './mounts.js';
+import {type LockRow, native, type RawPlace, type RawSurvey, SURVEY} from './native.js';
+import type {System} from './system.js';
+import {SystemError} from './system-error.js';
+
+/** A descriptor that holds one of the locks, or is open on one of the files. */
+export interface Descriptor {
+  readonly pid: number;
+  /** The thread in whose own table it is; undefined: it is in that of the whole process. */
+  readonly thread: number | undefined;
+  readonly fd: number;
+  /** As of open(2). */
+  readonly flags: number;
+  readonly mountId: number;
+  readonly inode: bigint;
+  /** The thread that waits for an OFD lock on it now. */
+  readonly waitingThread: number | undefined;
+  /** Inode of the pidfd of its process, which names the incarnation; 0n where that can't be had. */
+  readonly pidfdInode: bigint;
+  /** Where it leads to, as bytes; empty unless asked for. */
+  readonly path: Buffer;
+}
+
+/** A lock that is held, who waits for it, and the descriptors that show it. */
+export interface SurveyedLock {
+  readonly row: LockRow;
+  /** In the order of the table: each waits for the lock, or behind the nearest one before it of one depth less. */
+  readonly waiting: readonly LockRow[];
+  /** Shared locks that say the same can't be told from each other here: they have one list, of all their descriptors. */
+  readonly shownBy: readonly Descriptor[];
+  /** Which of the locks that say the same this is, and how many there are. */
+  readonly twin: {readonly index: number; readonly count: number};
+}
+
+/** Where an open file description may be that no descriptor leads to. */
+export type Place = RawPlace;
+
+/** What was seen. */
+export interface Survey {
+  /** Locks of the files that were asked for. */
+  readonly locks: readonly SurveyedLock[];
+  /** Locks of other files that somebody waits for. */
+  readonly elsewhere: readonly SurveyedLock[];
+  readonly descriptors: readonly Descriptor[];
+  /** Looked for only when a lock is shown by no descriptor. */
+  readonly places: readonly Place[];
+  readonly unreadable: readonly number[];
+  readonly everywhere: boolean;
+}
+
+export interface SurveyOptions {
+  /** None: all locks of the machine. */
+  readonly files?: readonly FileId[];
+  /** Processes to look at first: when they, those that the table names and their children show every lock, nobody else is looked at. */
+  readonly likely?: readonly number[];
+  /** Leave nobody out. */
+  readonly everywhere?: boolean;
+  /** Tell where descriptors lead to. */
+  readonly paths?: boolean;
+}
+
+const ROW_WIDTH = 10;
+const DESCRIPTOR_WIDTH = 6;
+
+function decodeRows({words, rows, rowNumbers}: RawSurvey): LockRow[] {
+  return Array.from({length: rows.length / ROW_WIDTH}, (_, index) => {
+    const at = (column: number) => rows[index * ROW_WIDTH + column] ?? 0;
+    const number = (column: number) => rowNumbers[index * 3 + column] ?? 0n;
+    return {
+      id: at(0),
+      depth: at(1),
+      kind: words[at(2)] ?? '',
+      mode: words[at(3)] ?? '',
+      access: words[at(4)] ?? '',
+      pid: at(5),
+      major: at(6),
+      minor: at(7),
+      inode: number(0),
+      start: number(1),
+      end: at(8) === 1 ? undefined : number(2),
+    };
+  });
+}
+
+/** Pieces of a buffer, each ended by a NUL. */
+function* splitPaths(paths: Buffer): Generator<Buffer> {
+  for (let start = 0; start < paths.length; ) {
+    const end = paths.indexOf(0, start);
+    yield paths.subarray(start, end);
+    start = end + 1;
+  }
+}
+
+function decodeDescriptors({descriptors, descriptorNumbers, paths}: RawSurvey): Descriptor[] {
+  return Array.from(splitPaths(paths), (path, index) => {
+    const at = (column: number) => descriptors[index * DESCRIPTOR_WIDTH + column] ?? 0;
+    return {
+      pid: at(0),
+      thread: at(1) || undefined,
+      fd: at(2),
+      flags: at(3),
+      mountId: at(4),
+      waitingThread: at(5) || undefined,
+      inode: descriptorNumbers[index * 2] ?? 0n,
+      pidfdInode: descriptorNumbers[index * 2 + 1] ?? 0n,
+      path,
+    };
+  });
+}
+
+/** The descriptors that show each row, by its index. */
+function showing(raw: RawSurvey, descriptors: readonly Descriptor[]): Map<number, Descriptor[]> {
+  const shown = new Map<number, Descriptor[]>();
+  for (let pair = 0; pair < raw.shown.length; pair += 2) {
+    const descriptor = descriptors[raw.shown[pair + 1] ?? 0];
+    const row = raw.shown[pair] ?? 0;
+    const list = shown.get(row);
+    if (list) list.push(descriptor as Descriptor);
+    else shown.set(row, [descriptor as Descriptor]);
+  }
+  return shown;
+}
+
+function isExclusive({access}: LockRow): boolean {
+  return access !== 'READ';
+}
+
+/** Held rows with those who wait behind them. The table is printed page by page while others come and go, so a lock may stand there twice; two exclusive ones can't be. */
+function decodeLocks(raw: RawSurvey, descriptors: readonly Descriptor[]): SurveyedLock[] {
+  const rows = decodeRows(raw);
+  const shown = showing(raw, descriptors);
+  const counts = new Map<number, number>();
+  const locks: (SurveyedLock & {waiting: LockRow[]; twin: {index: number; count: number}; first: number})[] =
+    [];
+  let repeated = false;
+  for (const [index, row] of rows.entries()) {
+    if (row.depth > 0) {
+      if (!repeated) locks.at(-1)?.waiting.push(row);
+      continue;
+    }
+    const first = raw.rows[index * ROW_WIDTH + 9] ?? index;
+    repeated = first !== index && isExclusive(row);
+    if (repeated) continue;
+    const count = (counts.get(first) ?? 0) + 1;
+    counts.set(first, count);
+    locks.push({row, waiting: [], shownBy: shown.get(first) ?? [], twin: {index: count - 1, count}, first});
+  }
+  for (const lock of locks) lock.twin.count = counts.get(lock.first) ?? 1;
+  return locks;
+}
+
+function decode(raw: RawSurvey, files: readonly FileId[]): Survey {
+  const descriptors = decodeDescriptors(raw);
+  const locks = decodeLocks(raw, descriptors);
+  const wanted = ({row}: SurveyedLock) => files.length === 0 || files.some(file => sameFile(row, file));
+  return {
+    locks: locks.filter(wanted),
+    elsewhere: locks.filter(lock => !wanted(lock)),
+    descriptors,
+    places: raw.places,
+    unreadable: [...raw.unreadable],
+    everywhere: raw.everywhere,
+  };
+}
+
+export function sameFile(a: FileId, b: FileId): boolean {
+  return a.inode === b.inode && a.major === b.major && a.minor === b.minor;
+}
+
+/** Looks. One reading of the table may miss a lock that is held: absence proves nothing. Rejects with SystemError. */
+export function surveyLocks(
+  system: System,
+  {files = [], likely = [], everywhere = false, paths = false}: SurveyOptions = {},
+): Promise<Survey> {
+  const flags =
+    (system.ownProc ? SURVEY.ownNamespace : 0) |
+    (everywhere ? SURVEY.everywhere : 0) |
+    (paths ? SURVEY.paths : 0);
+  const keys = files.flatMap(({major, minor, inode}) => [BigInt(major), BigInt(minor), inode]);
+  return new Promise((resolve, reject) => {
+    const done = (result: RawSurvey | number) => {
+      if (typeof result === 'number') reject(new SystemError(result, 'read', `${system.procRoot}/locks`));
+      else resolve(decode(result, files));
+    };
+    const started = native.surveyLocks(
+      system.procRoot,
+      flags,
+      BigUint64Array.from(keys),
+      Int32Array.from(likely),
+      done,
+    );
+    if (started < 0) done(started);
+  });
+}
+
+/** Descriptors on some files, and those among them that hold a lock there. */
+export interface Openers {
+  readonly openers: readonly Descriptor[];
+  readonly holding: ReadonlySet<Descriptor>;
+  readonly survey: Survey;
+}
+
+/** Everybody who has one of these files open, told by device and inode. */
+export async function findOpeners(system: System, ...files: readonly FileId[]): Promise<Openers> {
+  const survey = await surveyLocks(system, {files, everywhere: true});
+  const holding = new Set(survey.locks.flatMap(({shownBy}) => shownBy));
+  const isOn = isOpenOn(system);
+  const openers = survey.descriptors.filter(
+    descriptor => holding.has(descriptor) || files.some(file => isOn(descriptor, file)),
+  );
+  return {openers, holding, survey};
+}
+
+/** Processes that hold a lock on a file, each once. */
+export async function findHolders(system: System, path: string): Promise<number[]> {
+  const {holding} = await findOpeners(system, fileId(system, path));
+  return [...new Set(Array.from(holding, ({pid}) => pid))];
+}

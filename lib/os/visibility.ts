@@ -1,0 +1,69 @@
+/** What could a look at all processes not see, and how could it be seen? */
+import type {Survey} from './lock-survey.js';
+import {readMounts} from './mounts.js';
+import type {System} from './system.js';
+
+/** Something that could not be looked at. */
+export interface Gap {
+  /** What was not seen: `descriptors of 3 processes (pid 1, 17, 40)`. */
+  readonly what: string;
+  readonly why: string;
+  /** From where it could be seen: with root's rights, or outside this container; null when nowhere. */
+  readonly visibleTo: 'root' | 'host' | null;
+}
+
+/** Inode of the first pid namespace of a machine, PROC_PID_INIT_INO (include/linux/proc_ns.h). */
+const FIRST_PID_NAMESPACE = 'pid:[4026531836]';
+
+function unreadable(system: System, pids: readonly number[]): Gap[] {
+  if (pids.length === 0) return [];
+  const some = pids.slice(0, 5).join(', ');
+  const what = `descriptors of ${pids.length} process${pids.length === 1 ? '' : 'es'} (pid ${some}${pids.length > 5 ? ', ...' : ''})`;
+  return [
+    system.uid === 0
+      ? {what, why: 'the kernel refuses them even to root here', visibleTo: null}
+      : {what, why: `uid ${system.uid} may not read them`, visibleTo: 'root'},
+  ];
+}
+
+/** Mount options of procfs that keep whole processes from a user (proc(5)): then a list without them looks complete. */
+const HIDING = new Set(['hidepid=2', 'hidepid=invisible', 'hidepid=4', 'hidepid=ptraceable']);
+
+function hidden(system: System): Gap[] {
+  if (system.uid === 0) return [];
+  const mounts = [...readMounts(system).values()].filter(({point}) => point === system.procRoot);
+  const option = mounts.at(-1)?.options.find(each => HIDING.has(each));
+  return option === undefined
+    ? []
+    : [
+        {
+          what: 'processes of other users',
+          why: `${system.procRoot} is mounted with ${option}`,
+          visibleTo: 'root',
+        },
+      ];
+}
+
+function outside({pidNamespace, ownProc, procRoot}: System): Gap[] {
+  if (!ownProc)
+    return [
+      {
+        what: 'threads with descriptors of their own, and which processes are still the same',
+        why: `${procRoot} belongs to another pid namespace; mount one of this namespace there (mount -t proc proc ${procRoot})`,
+        visibleTo: null,
+      },
+    ];
+  if (pidNamespace === FIRST_PID_NAMESPACE) return [];
+  return [
+    {
+      what: 'processes outside this pid namespace',
+      why: `this is a container, with the pid namespace ${pidNamespace}`,
+      visibleTo: 'host',
+    },
+  ];
+}
+
+/** What a survey did not see. Nothing when it did not have to look at all processes. */
+export function gapsOf(system: System, {everywhere, unreadable: pids}: Survey): Gap[] {
+  return everywhere ? [...unreadable(system, pids), ...hidden(system), ...outside(system)] : [];
+}
