@@ -17,10 +17,10 @@ function withPath(command, file) {
   return ['sh', '-c', `exec "$@" "$(printf '${octal}')"`, 'sh', ...command];
 }
 
-/** Runs a tool where the observer stands. Undefined: it gave no answer in 5 seconds. */
-function ask({as = []}, command) {
-  const [file, ...args] = [...as, 'timeout', '--signal=KILL', '5', ...command];
-  const {stdout, status, signal} = spawnSync(file, args, {encoding: 'utf8'});
+/** Runs a tool where the observer stands. Undefined: it gave no answer in 5 seconds, or in a minute where nothing hangs. */
+function ask({as = [], apart = false}, command) {
+  const [file, ...args] = [...as, 'timeout', '--signal=KILL', apart ? '5' : '60', ...command];
+  const {stdout, status, signal} = spawnSync(file, args, {encoding: 'utf8', maxBuffer: 1 << 30});
   return status === 137 || status === 124 || signal !== null ? undefined : stdout;
 }
 
@@ -67,8 +67,14 @@ const TOOLS = {
     const {state, holders, suspects} = await observe(scene);
     const {truth} = scene;
     if (state === truth.state && sameSet(holders, truth.holders)) return 'right';
-    const names = nameAll([...holders, ...suspects.map(({pid}) => pid)], scene);
-    return `${state}${names ? `, names ${names}` : ''}`;
+    // Of the sockets of strangers nobody here knows anything.
+    const suspected = suspects.filter(({place}) => truth.suspects?.some(each => each.place === place));
+    const pids = suspected.map(({pid}) => pid);
+    const parts = [
+      ...(holders.length > 0 ? [`names ${nameAll(holders, scene)}`] : []),
+      ...(pids.length > 0 ? [`suspects ${nameAll(pids, scene)}`] : []),
+    ];
+    return [state, ...parts].join(', ');
   },
   lslocks(scene) {
     const said = ask(scene, ['lslocks', '--json', '--notruncate', '--output', 'PID,INODE,MODE,PATH']);
@@ -174,7 +180,7 @@ output.push(
 );
 if (!seesEverything())
   output.push(
-    'On this machine root may not look into pid 1, which has a capability that root has not. So nothing could be said by exclusion.',
+    'On this machine root may not look into pid 1, which has a capability that root has not. So Locksmith could exclude nobody, and called UNKNOWN what it names elsewhere: the one process that has a file mapped or registered.',
     '',
   );
 const [introduction] = readFileSync(page, 'utf8').split(BEGIN);

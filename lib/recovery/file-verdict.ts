@@ -152,7 +152,10 @@ async function lookSettled(
   let seen = await look(system, file, path, everywhere);
   for (let attempt = 0; attempt < 3 && isUnsettled(seen); attempt++)
     seen = await look(system, file, path, everywhere);
-  if (seen.holders.state === 'FROZEN' && !seen.list.everywhere) return lookSettled(system, file, path, true);
+  // A lock is in the way, and the table has no row of it (another pid namespace): then it counts who can't be seen.
+  const hidden = seen.list.locks.length === 0 && isUnsettled(seen);
+  if ((seen.holders.state === 'FROZEN' || hidden) && !seen.list.everywhere)
+    return lookSettled(system, file, path, true);
   return seen;
 }
 

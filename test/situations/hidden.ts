@@ -1,13 +1,11 @@
 /** Locks that no descriptor of any process shows: in a message, in a mapping, in a ring, in the kernel. */
 import {newFile} from './places.js';
-import {IO_URING, LOOP, type Place, ROOT, type Scene, type Situation, seesEverything} from './situation.js';
+import {IO_URING, LOOP, type Place, ROOT, type Scene, type Situation} from './situation.js';
 import {cast, sh, type Stage, start} from './stage.js';
 
-/** Exclusion proves something only to who can look everywhere: then it is this one, else nobody knows. */
+/** It has the file where nobody else has it. */
 function byExclusion(pid: number, place: Place): Scene['truth'] {
-  return seesEverything()
-    ? {state: 'ALIVE', holders: [pid]}
-    : {state: 'UNKNOWN', holders: [], suspects: [{pid, place}]};
+  return {state: 'ALIVE', holders: [pid], suspects: [{pid, place}], byExclusion: true};
 }
 
 /** A lock in the queue of a socket: no descriptor is left but the one in the message. */

@@ -2,8 +2,8 @@
 import {execFile} from 'node:child_process';
 import {fileURLToPath} from 'node:url';
 import {promisify} from 'node:util';
-import {examineFile, type FileVerdict} from '../../lib/recovery/file-verdict.js';
-import type {Place, Scene} from './situation.js';
+import {examineFile} from '../../lib/recovery/file-verdict.js';
+import {type Scene, seesEverything, type Suspect, type Truth} from './situation.js';
 
 /** What is compared with the truth. */
 export interface Seen {
@@ -11,7 +11,7 @@ export interface Seen {
   /** Each once, in ascending order. */
   readonly holders: readonly number[];
   readonly waiters: readonly (number | null)[];
-  readonly suspects: readonly {readonly pid: number | null; readonly place: Place}[];
+  readonly suspects: readonly Suspect[];
   readonly complete: boolean;
   /** The whole verdict, for whoever reads why a test failed. */
   readonly verdict: unknown;
@@ -21,8 +21,16 @@ export function ascending(pids: Iterable<number>): number[] {
   return [...new Set(pids)].sort((a, b) => a - b);
 }
 
-function asSeen(verdict: FileVerdict & {suspects?: Seen['suspects']}): Seen {
-  const {state, holders, waiters, suspects = [], complete} = verdict;
+/** What can be known in the end: by exclusion only who can look everywhere, and meets no queue that may have it, knows more. */
+export function knowable(truth: Truth, {suspects}: Seen): Truth {
+  const excludes = () => seesEverything() && suspects.every(({place}) => place !== 'socket');
+  return truth.byExclusion && !excludes() ? {...truth, state: 'UNKNOWN', holders: []} : truth;
+}
+
+/** In this process. `everywhere`: at all processes, also when the first ones settle it. */
+export async function look(file: string | Buffer, everywhere: boolean): Promise<Seen> {
+  const verdict = await examineFile(file, {everywhere});
+  const {state, holders, waiters, suspects, complete} = verdict;
   return {
     state,
     holders: ascending(holders.map(({pid}) => pid)),
@@ -33,24 +41,19 @@ function asSeen(verdict: FileVerdict & {suspects?: Seen['suspects']}): Seen {
   };
 }
 
-/** In this process. */
-export async function look(file: string | Buffer): Promise<Seen> {
-  return asSeen(await examineFile(file as string));
-}
-
 const program = fileURLToPath(import.meta.url);
 
 /** As the scene wants it. */
-export async function observe({file, as = [], apart = false}: Scene): Promise<Seen> {
-  if (as.length === 0 && !apart) return look(file);
-  const [command, ...args] = [...as, process.execPath, program, file.toString()];
+export async function observe({file, as = [], apart = false}: Scene, everywhere = true): Promise<Seen> {
+  if (as.length === 0 && !apart) return look(file, everywhere);
+  const [command, ...args] = [...as, process.execPath, program, file.toString(), String(everywhere)];
   const {stdout} = await promisify(execFile)(command, args);
   return JSON.parse(stdout) as Seen;
 }
 
-// As a program of its own: observe FILE prints what it saw.
+// As a program of its own: observe FILE true|false prints what it saw.
 if (process.argv[1] === program) {
-  const seen = await look(process.argv[2] ?? '');
+  const seen = await look(process.argv[2] ?? '', process.argv[3] === 'true');
   console.log(
     JSON.stringify(seen, (_, value: unknown) => (typeof value === 'bigint' ? String(value) : value)),
   );

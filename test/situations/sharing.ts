@@ -170,6 +170,15 @@ const PASSED_ON: Situation[] = [
       return {file, truth: {state: 'ALIVE', holders: [pid]}};
     },
   },
+  {
+    title: 'a flock that a process has passed on through a socket, and kept',
+    why: 'the table names one, who has it; the other is no relation of it',
+    async make(stage) {
+      const file = newFile(stage);
+      const holders = await cast(stage, 'pass', file, 'flock', 'exclusive', 'kept');
+      return {file, truth: {state: 'ALIVE', holders}};
+    },
+  },
   ...(['flock', 'ofd'] as const).map(
     (kind): Situation => ({
       title: `${NAMES[kind]} that came through a socket from a process that has ended`,

@@ -7,13 +7,22 @@ import type {Stage} from './stage.js';
 /** Where a lock can be without a descriptor of a process. */
 export type Place = 'socket' | 'io_uring' | 'mapping' | 'loop';
 
+/** null: the kernel itself. */
+export interface Suspect {
+  readonly pid: number | null;
+  readonly place: Place;
+}
+
 /** What whoever set it up knows. */
 export interface Truth {
   readonly state: 'FREE' | 'ALIVE' | 'FROZEN' | 'UNKNOWN';
   /** Pids, as the observer sees them. */
   readonly holders: readonly number[];
   readonly waiters?: readonly number[];
-  readonly suspects?: readonly {readonly pid: number | null; readonly place: Place}[];
+  /** Where it may be. Sockets of others with descriptors in their queues, of which a machine has some, are no mistake. */
+  readonly suspects?: readonly Suspect[];
+  /** It is one of the suspects, or rather the holder for whoever can exclude everybody else. */
+  readonly byExclusion?: boolean;
   /** Only where it is the point. */
   readonly complete?: boolean;
   /** The processes that share a description, for each description that holds a lock; only where it is the point. */
