@@ -5,7 +5,7 @@ import {join} from 'node:path';
 import anyTest, {type ExecutionContext} from 'ava';
 import {listLocks} from '../../lib/os/lock-table.js';
 import {SITUATIONS} from '../situations/index.js';
-import {ascending, knowable, observe, type Seen} from '../situations/observe.js';
+import {ascending, knowable, lookAmong, observe, type Seen} from '../situations/observe.js';
 import {reasonAgainst, type Situation, type Suspect, type Truth} from '../situations/situation.js';
 import type {Stage} from '../situations/stage.js';
 
@@ -68,13 +68,18 @@ function compareAll(t: ExecutionContext, seen: Seen, truth: Truth): void {
 }
 
 async function compare(t: ExecutionContext, situation: Situation): Promise<void> {
-  const scene = await situation.make(stageOf(t));
+  const stage = stageOf(t);
+  const scene = await situation.make(stage);
   const {file, truth} = scene;
   const quick = await observe(scene, false);
   const seen = await observe(scene, true);
   said.push({title: situation.title, truth, seen}, {title: situation.title, truth, seen: quick});
   compareAll(t, seen, truth);
   compareQuick(t, quick, truth);
+  if (truth.suspects) {
+    const pids = [...truth.holders, ...truth.suspects.flatMap(({pid}) => pid ?? [])];
+    compareAll(t, await lookAmong(stage, file, [...new Set(pids)]), {...truth, byExclusion: false});
+  }
   if (truth.descriptions)
     t.deepEqual(
       sorted(await descriptionsOf(String(file))),

@@ -1,9 +1,14 @@
 /** What does Locksmith say about a scene? In this process, or in one that stands where the scene wants its observer. */
 import {execFile} from 'node:child_process';
+import {readdirSync, symlinkSync} from 'node:fs';
+import {join} from 'node:path';
 import {fileURLToPath} from 'node:url';
 import {promisify} from 'node:util';
-import {examineFile} from '../../lib/recovery/file-verdict.js';
+import {readSystem} from '../../lib/os/system.js';
+import {examineFile, type FileVerdict} from '../../lib/recovery/file-verdict.js';
+import {newDirectory} from './places.js';
 import {type Scene, seesEverything, type Suspect, type Truth} from './situation.js';
+import type {Stage} from './stage.js';
 
 /** What is compared with the truth. */
 export interface Seen {
@@ -27,9 +32,7 @@ export function knowable(truth: Truth, {suspects}: Seen): Truth {
   return truth.byExclusion && !excludes() ? {...truth, state: 'UNKNOWN', holders: []} : truth;
 }
 
-/** In this process. `everywhere`: at all processes, also when the first ones settle it. */
-export async function look(file: string | Buffer, everywhere: boolean): Promise<Seen> {
-  const verdict = await examineFile(file, {everywhere});
+function asSeen(verdict: FileVerdict): Seen {
   const {state, holders, waiters, suspects, complete} = verdict;
   return {
     state,
@@ -39,6 +42,19 @@ export async function look(file: string | Buffer, everywhere: boolean): Promise<
     complete,
     verdict,
   };
+}
+
+/** In this process. `everywhere`: at all processes, also when the first ones settle it. */
+export async function look(file: string | Buffer, everywhere: boolean): Promise<Seen> {
+  return asSeen(await examineFile(file, {everywhere}));
+}
+
+/** As on a machine that has no other processes: then exclusion is always possible. */
+export async function lookAmong(stage: Stage, file: string | Buffer, pids: readonly number[]): Promise<Seen> {
+  const procRoot = newDirectory(stage, 'proc');
+  for (const name of [...readdirSync('/proc').filter(entry => !/^\d+$/.test(entry)), ...pids])
+    symlinkSync(`/proc/${name}`, join(procRoot, String(name)));
+  return asSeen(await examineFile(file, {everywhere: true, system: readSystem({procRoot})}));
 }
 
 const program = fileURLToPath(import.meta.url);
