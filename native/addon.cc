@@ -137,6 +137,15 @@ Value JsParseLocks(const CallbackInfo& info) {
   });
 }
 
+Value JsParseFdInfo(const CallbackInfo& info) {
+  Arguments arguments(info);
+  Napi::Buffer<char> text = arguments.Bytes("text");
+  if (arguments.failed()) return Nothing(info);
+  FdInfo parsed;
+  int error = ParseFdInfo({text.Data(), text.Length()}, &parsed);
+  return error < 0 ? Number(info, error) : FdInfoObject(info.Env(), parsed);
+}
+
 class SurveyTask : public Task {
  public:
   explicit SurveyTask(SurveyRequest request) : request_(std::move(request)) {}
@@ -400,6 +409,7 @@ constexpr Export kExports[] = {
     {"getLock", JsGetLock},
     {"waitLock", JsWaitLock},
     {"parseLocks", JsParseLocks},
+    {"parseFdInfo", JsParseFdInfo},
     {"surveyLocks", JsSurveyLocks},
     {"compareDescriptions", JsCompareDescriptions},
     {"pidfdOpen", JsPidfdOpen},

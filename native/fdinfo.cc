@@ -2,6 +2,7 @@
 
 #include <cerrno>
 #include <charconv>
+#include <utility>
 
 namespace locksmith {
 
@@ -16,8 +17,9 @@ bool TakeKey(std::string_view* line, std::string_view key) {
 }
 
 template <typename T>
-void ParseField(std::string_view line, std::string_view key, T* value, int base = 10) {
-  if (TakeKey(&line, key)) std::from_chars(line.data(), line.data() + line.size(), *value, base);
+bool ParseNumber(std::string_view text, T* value, int base = 10) {
+  auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), *value, base);
+  return error == std::errc() && end == text.data() + text.size();
 }
 
 bool IsOctal(std::string_view digits) {
@@ -48,23 +50,42 @@ void ParseRegistered(std::string_view line, FdInfo* info) {
   if (path != "<none>") info->registered.push_back(Unescape(path));
 }
 
+enum class Read { kYes, kRefused, kOther };
+
+Read YesIf(bool understood) { return understood ? Read::kYes : Read::kRefused; }
+
+// The kernel itself writes the front: position, flags, mount, inode, then the locks (seq_show() of
+// fs/proc/fd.c). What follows depends on the kind of file and may hold what its owner chose: the names of
+// files that a ring has registered stand there with their newlines (Linux 6.12). Nothing there can be a lock.
 class Parser {
  public:
   explicit Parser(FdInfo* info) : info_(info) {}
 
   bool Line(std::string_view line) {
-    bool indented = !line.empty() && line[0] == ' ';
-    if (indented && in_files_) ParseRegistered(line, info_);
-    if (indented) return true;
-    in_files_ = line.substr(0, 10) == "UserFiles:";
-    ParseField(line, "ino:", &info_->inode);
-    ParseField(line, "mnt_id:", &info_->mount_id);
-    ParseField(line, "flags:", &info_->flags, 8);
-    ParseField(line, "scm_fds:", &info_->in_flight);
-    return !TakeKey(&line, "lock:") || Lock(line);
+    if (in_front_) {
+      Read read = Front(line);
+      if (read != Read::kOther) return read == Read::kYes;
+    }
+    return Behind(line, std::exchange(in_front_, false));
   }
 
  private:
+  Read Front(std::string_view line) {
+    if (TakeKey(&line, "pos:")) return Read::kYes;
+    if (TakeKey(&line, "flags:")) return YesIf(Flags(line));
+    if (TakeKey(&line, "mnt_id:")) return YesIf(ParseNumber(line, &info_->mount_id));
+    if (TakeKey(&line, "ino:")) return YesIf(ParseNumber(line, &info_->inode));
+    if (TakeKey(&line, "lock:")) return YesIf(Lock(line));
+    return Read::kOther;
+  }
+
+  bool Flags(std::string_view line) {
+    unsigned flags = 0;
+    bool understood = ParseNumber(line, &flags, 8);
+    info_->flags = static_cast<int>(flags);
+    return understood;
+  }
+
   bool Lock(std::string_view line) {
     LockRow lock;
     if (!ParseLockRow(line, &lock)) return false;
@@ -72,19 +93,31 @@ class Parser {
     return true;
   }
 
+  bool Behind(std::string_view line, bool first) {
+    // A Unix socket has no other line (unix_show_fdinfo()).
+    if (first && TakeKey(&line, "scm_fds:")) return ParseNumber(line, &info_->in_flight);
+    bool indented = !line.empty() && line[0] == ' ';
+    if (indented && in_files_) ParseRegistered(line, info_);
+    if (!indented) in_files_ = line.substr(0, 10) == "UserFiles:";
+    return true;
+  }
+
   FdInfo* info_;
+  bool in_front_ = true;
   bool in_files_ = false;
 };
 
 }  // namespace
 
 int ParseFdInfo(std::string_view text, FdInfo* info) {
-  Parser parser(info);
+  FdInfo fresh;
+  Parser parser(&fresh);
   while (!text.empty()) {
     size_t newline = std::min(text.find('\n'), text.size());
     if (!parser.Line(text.substr(0, newline))) return -EBADMSG;
     text.remove_prefix(std::min(newline + 1, text.size()));
   }
+  *info = std::move(fresh);
   return 0;
 }
 

@@ -16,11 +16,13 @@ struct FdInfo {
   int flags = 0;               // as of open(2)
   std::vector<LockRow> locks;  // that this very open file description holds, or for POSIX: its process
   uint64_t in_flight = 0;      // Unix socket: descriptors in messages that nobody has received yet
-  std::vector<std::string>
-      registered;  // io_uring: paths of its registered files, before Linux 5.13 only names
+  // io_uring: its registered files. Linux 6.18 tells paths, 6.12 and older only the ends of names, with their
+  // newlines: of such a name this is the first line.
+  std::vector<std::string> registered;
 };
 
-// Parses the text of one fdinfo file: 0, or -EBADMSG when a lock is told in a way that is not understood.
+// Parses the text of one fdinfo file: 0, or -EBADMSG when it tells something in a way that is not understood;
+// `info` is then as it was.
 int ParseFdInfo(std::string_view text, FdInfo* info);
 
 }  // namespace locksmith

@@ -82,7 +82,8 @@ class Surveyor {
   // A lock that somebody waits for is kept whatever file it is on: chains of waiters go from file to file.
   int ReadTable() {
     LockRow held;
-    bool kept = false;
+    // A waiter without a lock before it would stay.
+    bool kept = true;
     std::vector<LockRow>& rows = survey_->rows;
     auto take = [&](LockRow&& row) {
       if (!row.waits()) {

@@ -83,24 +83,6 @@ void SetDescriptors(Napi::Object object, const LockSurvey& survey) {
   object["paths"] = Napi::Buffer<char>::Copy(object.Env(), paths.data(), paths.size());
 }
 
-Napi::Object PlaceObject(Napi::Env env, const Place& place) {
-  constexpr const char* kKinds[] = {"socket", "io_uring", "mapping"};
-  Napi::Object object = Napi::Object::New(env);
-  object["kind"] = Napi::String::New(env, kKinds[static_cast<int>(place.kind)]);
-  object["pid"] = Napi::Number::New(env, place.pid);
-  object["thread"] = Napi::Number::New(env, place.thread);
-  object["fd"] = Napi::Number::New(env, place.fd);
-  object["count"] = Napi::Number::New(env, static_cast<double>(place.count));
-  Napi::Array paths = Napi::Array::New(env, place.paths.size());
-  for (uint32_t i = 0; i < place.paths.size(); i++)
-    paths[i] = Napi::Buffer<char>::Copy(env, place.paths[i].data(), place.paths[i].size());
-  object["paths"] = paths;
-  object["major"] = Napi::Number::New(env, place.file.major);
-  object["minor"] = Napi::Number::New(env, place.file.minor);
-  object["inode"] = Napi::BigInt::New(env, place.file.inode);
-  return object;
-}
-
 // One object an item, each in a scope of its own: there may be many.
 template <typename Item, typename Make>
 Napi::Array ArrayOf(Napi::Env env, const std::vector<Item>& items, Make make) {
@@ -112,10 +94,41 @@ Napi::Array ArrayOf(Napi::Env env, const std::vector<Item>& items, Make make) {
   return array;
 }
 
+// Paths need not be UTF-8.
+Napi::Value BytesOf(Napi::Env env, const std::string& text) {
+  return Napi::Buffer<char>::Copy(env, text.data(), text.size());
+}
+
+Napi::Object PlaceObject(Napi::Env env, const Place& place) {
+  constexpr const char* kKinds[] = {"socket", "io_uring", "mapping"};
+  Napi::Object object = Napi::Object::New(env);
+  object["kind"] = Napi::String::New(env, kKinds[static_cast<int>(place.kind)]);
+  object["pid"] = Napi::Number::New(env, place.pid);
+  object["thread"] = Napi::Number::New(env, place.thread);
+  object["fd"] = Napi::Number::New(env, place.fd);
+  object["count"] = Napi::Number::New(env, static_cast<double>(place.count));
+  object["paths"] = ArrayOf(env, place.paths, BytesOf);
+  object["major"] = Napi::Number::New(env, place.file.major);
+  object["minor"] = Napi::Number::New(env, place.file.minor);
+  object["inode"] = Napi::BigInt::New(env, place.file.inode);
+  return object;
+}
+
 }  // namespace
 
 Napi::Array LockRowArray(Napi::Env env, const std::vector<LockRow>& rows) {
   return ArrayOf(env, rows, RowObject);
+}
+
+Napi::Object FdInfoObject(Napi::Env env, const FdInfo& info) {
+  Napi::Object object = Napi::Object::New(env);
+  object["inode"] = Napi::BigInt::New(env, info.inode);
+  object["mountId"] = Napi::Number::New(env, info.mount_id);
+  object["flags"] = Napi::Number::New(env, info.flags);
+  object["locks"] = LockRowArray(env, info.locks);
+  object["inFlight"] = Napi::Number::New(env, static_cast<double>(info.in_flight));
+  object["registered"] = ArrayOf(env, info.registered, BytesOf);
+  return object;
 }
 
 Napi::Object SurveyValue(Napi::Env env, const LockSurvey& survey) {

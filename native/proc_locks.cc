@@ -62,6 +62,13 @@ bool ParseFile(std::string_view word, FileKey* file) {
          ParseNumber(word.substr(second + 1), &file->inode);
 }
 
+// FLOCK, ADVISORY, READ, *NOINODE*: the kernel uses no other letters, and people read them on terminals.
+bool ParseName(std::string_view word, std::string* name) {
+  constexpr std::string_view kLetters = "ABCDEFGHIJKLMNOPQRSTUVWXYZ*";
+  *name = word;
+  return !word.empty() && word.find_first_not_of(kLetters) == std::string_view::npos;
+}
+
 bool ParseEnd(std::string_view word, LockRow* row) {
   row->to_end = word == "EOF";
   return row->to_end || (ParseNumber(word, &row->end) && row->end >= row->start);
@@ -74,14 +81,13 @@ bool ParseLockRow(std::string_view line, LockRow* row) {
   if (!ParseId(scanner.Word(), &row->id)) return false;
   size_t indent = scanner.SkipSpace();
   std::string_view word = scanner.Word();
-  // One blank more for each waiter in between (lock_get_status(); always one before Linux 5.14).
+  // One blank more for each waiter in between (lock_get_status(); Linux 5.10 shows the first ones only).
   row->depth = word == "->" ? static_cast<int>(std::max<size_t>(indent, 1)) : 0;
-  row->kind = row->waits() ? scanner.Word() : word;
-  row->mode = scanner.Word();
-  row->access = scanner.Word();
-  return !row->access.empty() && ParseNumber(scanner.Word(), &row->pid) &&
-         ParseFile(scanner.Word(), &row->file) && ParseNumber(scanner.Word(), &row->start) &&
-         row->start >= 0 && ParseEnd(scanner.Word(), row) && scanner.AtEnd();
+  return ParseName(row->waits() ? scanner.Word() : word, &row->kind) &&
+         ParseName(scanner.Word(), &row->mode) && ParseName(scanner.Word(), &row->access) &&
+         ParseNumber(scanner.Word(), &row->pid) && ParseFile(scanner.Word(), &row->file) &&
+         ParseNumber(scanner.Word(), &row->start) && row->start >= 0 && ParseEnd(scanner.Word(), row) &&
+         scanner.AtEnd();
 }
 
 bool LockRow::Same(const LockRow& other) const {

@@ -16,6 +16,11 @@ function printable(text: string): string {
   return text.replaceAll(CONTROL, character => `\\x${character.charCodeAt(0).toString(16).padStart(2, '0')}`);
 }
 
+/** A text that may hold the name of a file, on one line: a name may hold a newline. */
+export function oneLine(text: string): string {
+  return text.replaceAll('\n', '\\x0a');
+}
+
 const ERASE_LINE = `\r${ESCAPE}[K`;
 let statusShown = false;
 

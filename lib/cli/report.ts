@@ -4,7 +4,7 @@ import type {GuardedConfig} from '../recovery/guarded-config.js';
 import {type FileVerdict, summarizeFile} from '../recovery/file-verdict.js';
 import {suspectText} from '../recovery/incomplete.js';
 import {type State, summarize, type Verdict} from '../recovery/verdict.js';
-import {align, paint} from './output.js';
+import {align, oneLine, paint} from './output.js';
 import {showAge} from './units.js';
 
 /** What looking at a lock, or at a file that none guards, gave. */
@@ -51,7 +51,7 @@ export function toReport(verdict: AnyVerdict): Record<string, unknown> {
 
 /** The verdict in one sentence. */
 export function headline(verdict: AnyVerdict): string {
-  return verdict.name === null ? summarizeFile(verdict) : summarize(verdict);
+  return oneLine(verdict.name === null ? summarizeFile(verdict) : summarize(verdict));
 }
 
 function ownerText({owner}: AnyVerdict): string {
@@ -87,7 +87,7 @@ const FACTS: readonly {
   readonly text: (verdict: AnyVerdict) => string;
 }[] = [
   {label: 'state', text: ({state}) => paint(process.stdout, STATE_STYLE[state], state)},
-  {label: 'file', text: ({file}) => file},
+  {label: 'file', text: ({file}) => oneLine(file)},
   {label: 'owner', when: ({name}) => name !== null, text: ownerText},
   {label: 'epoch', when: ({bit}) => bit !== null, text: ({epoch}) => String(epoch ?? 'unreadable')},
   {label: 'bit', when: ({bit}) => bit !== null, text: bitText},
@@ -114,15 +114,15 @@ function factLines(verdict: AnyVerdict): string[] {
 function evidenceLines({evidence}: AnyVerdict): string[] {
   return evidence.flatMap(({looked, saw, follows}) => [
     '',
-    `  looked   ${looked}`,
-    `  saw      ${saw}`,
-    `  follows  ${follows}`,
+    `  looked   ${oneLine(looked)}`,
+    `  saw      ${oneLine(saw)}`,
+    `  follows  ${oneLine(follows)}`,
   ]);
 }
 
 /** What to do next, as lines; none when there is nothing to do. */
 export function nextLines({next}: Pick<AnyVerdict, 'next'>): string[] {
-  return next.map(step => `  ${step}`);
+  return next.map(step => `  ${oneLine(step)}`);
 }
 
 function bold(text: string): string {

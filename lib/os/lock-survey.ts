@@ -1,6 +1,7 @@
 /** Which locks are there, and which descriptors hold them? The kernel's lock table and the processes' descriptors in one look. */
 import {type FileId, fileId, isOpenOn} from './mounts.js';
 import {type LockRow, native, type RawPlace, type RawSurvey, SURVEY} from './native.js';
+import {pathTexts} from './path-text.js';
 import type {System} from './system.js';
 import {SystemError} from './system-error.js';
 
@@ -18,8 +19,8 @@ export interface Descriptor {
   readonly waitingThread: number | undefined;
   /** Inode of the pidfd of its process, which names the incarnation; 0n where that can't be had. */
   readonly pidfdInode: bigint;
-  /** Where it leads to, as bytes; empty unless asked for. */
-  readonly path: Buffer;
+  /** Where it leads to, as `pathText` shows it; empty unless asked for. */
+  readonly path: string;
 }
 
 /** A lock that is held, who waits for it, and the descriptors that show it. */
@@ -83,17 +84,8 @@ function decodeRows({words, rows, rowNumbers}: RawSurvey): LockRow[] {
   });
 }
 
-/** Pieces of a buffer, each ended by a NUL. */
-function* splitPaths(paths: Buffer): Generator<Buffer> {
-  for (let start = 0; start < paths.length; ) {
-    const end = paths.indexOf(0, start);
-    yield paths.subarray(start, end);
-    start = end + 1;
-  }
-}
-
 function decodeDescriptors({descriptors, descriptorNumbers, paths}: RawSurvey): Descriptor[] {
-  return Array.from(splitPaths(paths), (path, index) => {
+  return pathTexts(paths).map((path, index) => {
     const at = (column: number) => descriptors[index * DESCRIPTOR_WIDTH + column] ?? 0;
     return {
       pid: at(0),

@@ -4,6 +4,7 @@ import {kernelPath, onlySuspect, type Suspect, suspectsOf} from './hiding-places
 import {type Descriptor, type Survey, type SurveyedLock, surveyLocks} from './lock-survey.js';
 import {type FileId, isOpenOn, pinFile} from './mounts.js';
 import type {LockRow} from './native.js';
+import {pathText} from './path-text.js';
 import type {Identity} from './process.js';
 import {type System, system as ourSystem} from './system.js';
 import {type Gap, gapsOf} from './visibility.js';
@@ -94,17 +95,27 @@ function descriptorsOf({shownBy, twin}: SurveyedLock): readonly Descriptor[] {
   return groups?.length === twin.count ? (groups[twin.index] ?? []) : shownBy;
 }
 
+function holderOf({row}: SurveyedLock, descriptors: readonly [Descriptor, ...Descriptor[]]): Holder {
+  const [first] = descriptors;
+  return {
+    pid: first.pid,
+    kind: kindOf(row),
+    mode: modeOf(row),
+    via: `descriptor ${descriptors.map(describe).join(' and ')}`,
+    identity: identityOf(first),
+  };
+}
+
 /** One holder a process, whatever the number of its descriptors. */
-export function holdersOf(lock: SurveyedLock): Holder[] {
-  const facts = {kind: kindOf(lock.row), mode: modeOf(lock.row)};
-  const byPid = new Map<number, Descriptor[]>();
-  for (const descriptor of descriptorsOf(lock))
-    byPid.set(descriptor.pid, [...(byPid.get(descriptor.pid) ?? []), descriptor]);
-  return Array.from(byPid, ([pid, descriptors]) => {
-    const [first] = descriptors;
-    const via = `descriptor ${descriptors.map(describe).join(' and ')}`;
-    return {pid, ...facts, via, identity: first && identityOf(first)};
-  });
+function holdersOf(lock: SurveyedLock): Holder[] {
+  const descriptors = descriptorsOf(lock);
+  const byPid = new Map<number, [Descriptor, ...Descriptor[]]>();
+  for (const descriptor of descriptors) {
+    const known = byPid.get(descriptor.pid);
+    if (known) known.push(descriptor);
+    else byPid.set(descriptor.pid, [descriptor]);
+  }
+  return Array.from(byPid.values(), each => holderOf(lock, each));
 }
 
 /** Who waits for OFD locks on a file: the table names nobody, but a thread that sits in the call can be seen. */
@@ -130,6 +141,7 @@ function waitersOf(
   {row: {major, minor, inode}, waiting}: SurveyedLock,
   find: (file: FileId) => number[],
 ): Waiter[] {
+  if (waiting.length === 0) return [];
   const nameless = waiting.filter(({pid}) => pid <= 0);
   const names =
     nameless.length === 0 ? new Map<LockRow, number>() : namesFor(nameless, find({major, minor, inode}));
@@ -147,48 +159,43 @@ function waitersOf(
   });
 }
 
-const UTF8 = new TextDecoder('utf-8', {fatal: true, ignoreBOM: true});
-
-/** A path as text. Bytes that are not UTF-8 are shown as `\xNN`. */
-export function pathText(path: Buffer): string {
-  try {
-    return UTF8.decode(path);
-  } catch {
-    return Array.from(path, byte =>
-      byte < 0x80 ? String.fromCharCode(byte) : `\\x${byte.toString(16)}`,
-    ).join('');
-  }
+/** Who must have a lock that no process shows, because nobody else can. */
+function holdersByExclusion(
+  {row}: SurveyedLock,
+  suspects: readonly Suspect[],
+  gaps: readonly Gap[],
+): Holder[] {
+  const only = gaps.length === 0 ? onlySuspect(suspects) : undefined;
+  if (!only) return [];
+  const via = `by exclusion: ${only.because}`;
+  return [{pid: only.pid, kind: kindOf(row), mode: modeOf(row), via, identity: undefined}];
 }
 
 /** Makes the list of what a survey saw. `path`: what the kernel calls the one file that it was about. */
 export function listSurveyed(system: System, survey: Survey, path?: Buffer): LockList {
   const gaps = gapsOf(system, survey);
   const find = ofdWaiters(system, survey);
-  const locks = survey.locks.map(lock => {
-    const {row} = lock;
-    const {major, minor, inode, start, end} = row;
-    const lost = lock.shownBy.length === 0;
+  const name = path && pathText(path);
+  const list = (lock: SurveyedLock): ListedLock => {
+    const {row, shownBy} = lock;
+    const lost = shownBy.length === 0;
     const suspects = lost ? suspectsOf(system, survey.places, {id: row, path}) : [];
-    const only = gaps.length === 0 ? onlySuspect(suspects) : undefined;
-    const facts = {kind: kindOf(row), mode: modeOf(row)};
-    const excluded: Holder[] = only
-      ? [{pid: only.pid, ...facts, via: `by exclusion: ${only.because}`, identity: undefined}]
-      : [];
-    const shownPath = path ?? lock.shownBy.find(each => each.path.length > 0)?.path;
     return {
-      ...facts,
-      major,
-      minor,
-      inode,
-      start,
-      end,
-      holders: lost ? excluded : holdersOf(lock),
+      kind: kindOf(row),
+      mode: modeOf(row),
+      major: row.major,
+      minor: row.minor,
+      inode: row.inode,
+      start: row.start,
+      end: row.end,
+      holders: lost ? holdersByExclusion(lock, suspects, gaps) : holdersOf(lock),
       suspects,
       waiters: waitersOf(lock, find),
       taker: row.pid > 0 ? row.pid : undefined,
-      path: shownPath && pathText(shownPath),
+      path: name ?? shownBy.find(each => each.path !== '')?.path,
     };
-  });
+  };
+  const locks = survey.locks.map(list);
   const pids = locks.flatMap(({holders}) => holders.map(({pid}) => pid));
   return {locks, gaps, everywhere: survey.everywhere, chain: waitChain(survey, pids)};
 }

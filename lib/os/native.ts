@@ -52,6 +52,21 @@ export interface LockRow {
   readonly end: bigint | undefined;
 }
 
+/** What /proc/PID/fdinfo/N says of a descriptor (proc_pid_fdinfo(5)). */
+export interface FdInfo {
+  /** 0n before Linux 5.14, which does not tell it. */
+  readonly inode: bigint;
+  readonly mountId: number;
+  /** open(2) flags. */
+  readonly flags: number;
+  /** That this very open file description holds; POSIX locks: its process. */
+  readonly locks: readonly LockRow[];
+  /** Unix socket: descriptors in messages that nobody has received yet. */
+  readonly inFlight: number;
+  /** io_uring: its registered files, by their paths on new kernels, by the first lines of their names up to Linux 6.12. */
+  readonly registered: readonly Buffer[];
+}
+
 /** What a survey is asked for; added up. */
 export const SURVEY = {
   /** The procfs is that of our own pid namespace, so its pids mean the same to system calls. */
@@ -148,6 +163,8 @@ export interface Native {
 
   /** Parses the text of a lock table; a row that it does not understand makes it fail with -EBADMSG. */
   parseLocks(text: Buffer): readonly LockRow[] | number;
+  /** Parses the text of an fdinfo file; -EBADMSG when it tells something in a way that is not understood. */
+  parseFdInfo(text: Buffer): FdInfo | number;
   /**
    * Brings the lock table and the descriptors of processes together, on a thread of its own (native/lock_survey.h).
    * `files`: major, minor and inode of each file that matters, none for all. `likely`: processes to look at first.

@@ -147,13 +147,19 @@ export function ourselves(system: System): Self {
   }
 }
 
+/** Name of the program that a process runs; undefined when it is gone. For people only: it proves nothing. */
+export function commandOf(system: System, pid: number): string | undefined {
+  try {
+    return readStat(system, pid).command;
+  } catch {
+    return undefined;
+  }
+}
+
 /** One line for people: `pid 4711 (node)`. */
 export function describeProcess(system: System, pid: number): string {
-  try {
-    return `pid ${pid} (${readStat(system, pid).command})`;
-  } catch {
-    return `pid ${pid}`;
-  }
+  const command = commandOf(system, pid);
+  return command === undefined ? `pid ${pid}` : `pid ${pid} (${command})`;
 }
 
 /** Resolves when a process ends; at once when it has. Its death is an event of the loop, not a poll (pidfd_open(2)). */

@@ -32,6 +32,7 @@ function waitsByPid({locks, elsewhere}: Survey): Map<number, WaitLink> {
 /** What these processes wait for, and those who hold that, and so on. Ends where nobody waits, or at a process that it has met: a deadlock. */
 export function waitChain(survey: Survey, pids: readonly number[]): WaitLink[] {
   const waits = waitsByPid(survey);
+  if (waits.size === 0) return [];
   const chain: WaitLink[] = [];
   const queue = [...pids];
   const met = new Set<number>();

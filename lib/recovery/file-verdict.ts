@@ -5,15 +5,9 @@ import {LockError} from '../errors.js';
 import type {Suspect} from '../os/hiding-places.js';
 import type {LockBit} from '../os/lock-bit.js';
 import {LockFile, type LockKind} from '../os/lock-file.js';
-import {
-  type Holder,
-  type ListedLock,
-  listLocks,
-  type LockList,
-  pathText,
-  type Waiter,
-} from '../os/lock-table.js';
+import {type Holder, type ListedLock, listLocks, type LockList, type Waiter} from '../os/lock-table.js';
 import {type PinnedFile, pinFile} from '../os/mounts.js';
+import {pathText} from '../os/path-text.js';
 import {describeProcess} from '../os/process.js';
 import {type System, system as ourSystem} from '../os/system.js';
 import {hasCode, SystemError} from '../os/system-error.js';

@@ -70,11 +70,18 @@ export function readable(fd: number): Promise<number> {
 }
 
 /** Compiles a fixture in C. */
-export function compile(t: ExecutionContext, name: string): string {
+export function compile(t: ExecutionContext, name: string, ...options: string[]): string {
   const program = join(scratch(t), name);
   const source = fileURLToPath(new URL(`../../../test/fixtures/${name}.c`, import.meta.url));
-  execFileSync('cc', ['-O2', '-Wall', '-Wextra', '-Werror', '-o', program, source], {stdio: 'inherit'});
+  execFileSync('cc', ['-O2', '-Wall', '-Wextra', '-Werror', ...options, '-o', program, source], {
+    stdio: 'inherit',
+  });
   return program;
+}
+
+/** Compiles a fixture in C into a shared object. */
+export function compileShared(t: ExecutionContext, name: string): string {
+  return compile(t, name, '-shared', '-fPIC');
 }
 
 /** A process that makes calls of the addon for a test. */

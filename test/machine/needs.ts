@@ -34,6 +34,13 @@ export const DEBUG_KERNEL_NEEDS: readonly Need[] = [
   ['/usr/include/libelf.h', 'libelf-dev', DEBUG_KERNEL],
 ];
 
+const FUZZ = 'the parsers of /proc/locks and fdinfo, fuzzed';
+
+export const FUZZ_NEEDS: readonly Need[] = [
+  ['clang++-14', 'clang-14', FUZZ],
+  ['/usr/lib/llvm-14/lib/clang/14.0.6/lib/linux/libclang_rt.fuzzer-x86_64.a', 'libclang-rt-14-dev', FUZZ],
+];
+
 function has(name: string): boolean {
   if (name.startsWith('/')) return existsSync(name);
   const test = name.includes('.so.') ? 'ldconfig -p | grep -qF "$1"' : 'command -v "$1"';

@@ -1,16 +1,18 @@
 /** `locksmith ls`: which locks are there, and in which state? */
-import {InvalidArgumentError} from 'commander';
 import {EXIT} from '../../errors.js';
 import {listNames} from '../../lock/layout.js';
+import {listLocks} from '../../os/lock-table.js';
 import {findConfigLock} from '../../recovery/guarded-config.js';
 import type {Verdict} from '../../recovery/verdict.js';
+import {type Columns, chooseColumns, parseColumns, tableLines} from '../columns.js';
 import type {CommandSpec, Given} from '../command.js';
-import {align, paint, print, printJson} from '../output.js';
+import {LOCK_COLUMNS, type ShownLock, showLocks, toLockReport, USUAL_LOCK_COLUMNS} from '../machine-locks.js';
+import {note, print, printJson} from '../output.js';
 import {examineAnyway, STATE_STYLE, toReport} from '../report.js';
 import {currentRoots} from '../resolve.js';
 
 /** All columns, from which header, rows, `-o` and help come. */
-const COLUMNS = {
+const COLUMNS: Columns<Verdict> = {
   NAME: ({name}) => name,
   STATE: ({state}) => state,
   HOT: ({hot, bit}) => (bit.value === null ? '?' : hot ? 'HOT' : '-'),
@@ -19,65 +21,58 @@ const COLUMNS = {
   SINCE: ({owner}) => owner?.since ?? '-',
   WAITERS: ({waiters}) => String(waiters.length),
   FILE: ({file}) => file,
-} as const satisfies Record<string, (verdict: Verdict) => string>;
-
-type Column = keyof typeof COLUMNS;
-const ALL = Object.keys(COLUMNS) as Column[];
-
-function parseColumns(text: string): Column[] {
-  const wanted = text.toUpperCase().split(',');
-  const unknown = wanted.find(column => !Object.hasOwn(COLUMNS, column));
-  if (unknown !== undefined)
-    throw new InvalidArgumentError(`${unknown} is no column; there are ${ALL.join(', ')}.`);
-  return wanted as Column[];
-}
-
-function table(verdicts: readonly Verdict[], columns: readonly Column[]): string[] {
-  const [header = '', ...lines] = align([
-    columns,
-    ...verdicts.map(verdict => columns.map(column => COLUMNS[column](verdict))),
-  ]);
-  return [
-    paint(process.stdout, 'bold', header),
-    ...lines.map((line, index) =>
-      paint(process.stdout, STATE_STYLE[verdicts[index]?.state ?? 'UNKNOWN'], line),
-    ),
-  ];
-}
+};
 
 async function examineAll(): Promise<Verdict[]> {
   const configs = listNames(currentRoots()).flatMap(name => findConfigLock(name) ?? []);
   return Promise.all(configs.map(config => examineAnyway(config)));
 }
 
-export const lsCommand: CommandSpec<Given & {output: Column[]}> = {
+async function showOurs(wanted: readonly string[] | undefined, json: boolean): Promise<void> {
+  const names = chooseColumns(COLUMNS, Object.keys(COLUMNS), wanted);
+  const verdicts = await examineAll();
+  if (json) printJson(verdicts.map(toReport));
+  else print(tableLines(COLUMNS, names, verdicts, ({state}) => STATE_STYLE[state]).join('\n'));
+}
+
+async function showMachine(wanted: readonly string[] | undefined, json: boolean): Promise<void> {
+  const names = chooseColumns(LOCK_COLUMNS, USUAL_LOCK_COLUMNS, wanted);
+  const list = await listLocks();
+  const locks = showLocks(list);
+  if (json) return printJson(toLockReport(list, locks));
+  const style = ({suspicion}: ShownLock) => (suspicion === undefined ? undefined : 'yellow');
+  print(tableLines(LOCK_COLUMNS, names, locks, style).join('\n'));
+  for (const {what, why} of list.gaps) note(`locksmith: ${what} can not be seen: ${why}`);
+}
+
+export const lsCommand: CommandSpec<Given & {all?: true; output?: string[]}> = {
   name: 'ls',
   group: 'Look:',
   summary: 'list all locks with their state and owner',
   arguments: [],
   options: [
+    {flags: '-a, --all', what: 'every lock of this machine instead, whoever took it, with all its holders'},
     {
       flags: '-o, --output <columns>',
-      what: `columns, with commas between: ${ALL.join(',')}`,
+      what: `columns, with commas between: ${Object.keys(COLUMNS).join(',')}; with --all: ${Object.keys(LOCK_COLUMNS).join(',')}`,
       parse: parseColumns,
-      fallback: ALL,
-      shown: 'all',
     },
   ],
   examples: [
     ['locksmith ls', 'all locks below LOCKSMITH_RUN'],
     ['locksmith ls -o NAME,STATE', 'two columns'],
+    ['locksmith ls --all', 'every flock, OFD, POSIX lock and lease of the machine'],
   ],
-  about: 'Looks at each lock as `locksmith explain` does and changes nothing.',
+  about:
+    'Looks at each lock as `locksmith explain` does and changes nothing. With --all it looks at the lock table and at all processes: a SUSPICION there is no verdict; `locksmith explain FILE` gives one.',
   exits: [
     [0, 'done, also when there is no lock yet'],
     [2, 'failure'],
+    [64, 'no such column'],
     [77, 'not permitted, or a state directory that can not be trusted'],
   ],
-  async run(_, {json, output}) {
-    const verdicts = await examineAll();
-    if (json) printJson(verdicts.map(toReport));
-    else print(table(verdicts, output).join('\n'));
+  async run(_, {json = false, all = false, output}) {
+    await (all ? showMachine(output, json) : showOurs(output, json));
     return EXIT.done;
   },
 };

@@ -1,0 +1,113 @@
+/** Is the next process that gets an owner's pid ever taken for the owner? Pids are given again at once, within one tick of the clock. */
+import {spawn, spawnSync} from 'node:child_process';
+import {once} from 'node:events';
+import {text} from 'node:stream/consumers';
+import anyTest, {type ExecutionContext, type TestFn} from 'ava';
+import type {Heir, Round} from '../fixtures/reused-pids.js';
+import {compile, fixture} from '../helpers/native.js';
+import {PidTaker} from '../helpers/pid-taker.js';
+import {openScratch, scratch} from '../helpers/scratch.js';
+
+const NEW_NAMESPACE = ['--pid', '--fork', '--mount-proc', '--kill-child'];
+/** As root, else as root of a user namespace of one's own. */
+const WAYS = [NEW_NAMESPACE, ['--user', '--map-root-user', ...NEW_NAMESPACE]];
+const way = WAYS.find(options => spawnSync('unshare', [...options, 'true']).status === 0);
+const unable = way ? '' : ' (can’t run: no pid namespace may be made here)';
+const test = (way === undefined && process.env['CI'] === undefined ? anyTest.skip : anyTest) as TestFn;
+
+/** Plays rounds in a pid namespace of its own, where a shell is the first process and reaps orphans. */
+async function play(t: ExecutionContext, rounds: Record<string, number>): Promise<Round[]> {
+  return run(t, ['unshare', ...(way ?? []), 'sh', '-c', '"$0" "$@"; exit $?'], rounds);
+}
+
+async function run(
+  t: ExecutionContext,
+  [command, ...before]: readonly [string, ...string[]],
+  rounds: Record<string, number>,
+): Promise<Round[]> {
+  const place = scratch(t);
+  await openScratch(place);
+  const facts = {
+    ...place,
+    taker: compile(t, 'pid-taker'),
+    rounds: {programs: 0, records: 0, files: 0, ...rounds},
+  };
+  const args = [...before, process.execPath, fixture('reused-pids'), JSON.stringify(facts)];
+  const inside = spawn(command, args, {stdio: ['ignore', 'pipe', 'inherit']});
+  t.teardown(() => inside.kill('SIGKILL'));
+  const [output, [code]] = await Promise.all([text(inside.stdout), once(inside, 'exit')]);
+  t.is(code, 0);
+  const seen = output
+    .trimEnd()
+    .split('\n')
+    .map(line => JSON.parse(line) as Round);
+  const wanted = Object.values(rounds).reduce((sum, count) => sum + count, 0);
+  t.is(seen.length, wanted);
+  return seen;
+}
+
+const EVIDENCE: Record<Heir, RegExp> = {
+  stranger: /another process has that pid.*its pid was reused/,
+  descendant: /another process has that pid.*its pid was reused/,
+  'descendant with the guard': /another process has that pid.*its pid was reused/,
+  thread: /that pid is now a thread of another process: the owner is gone, its pid is reused/,
+};
+
+function checkReused(t: ExecutionContext, {heir, pid, taken, state, evidence}: Round): void {
+  t.true(taken, `pid ${pid} was given to the ${heir}`);
+  t.is(state, heir === 'descendant with the guard' ? 'ALIVE' : 'DEAD', `${heir}: ${evidence}`);
+  t.regex(evidence, EVIDENCE[heir]);
+}
+
+test(`200 owners whose pid a stranger or a thread gets within one clock tick are DEAD${unable}`, async t => {
+  const rounds = await play(t, {records: 200});
+  for (const round of rounds) {
+    checkReused(t, round);
+    t.true(round.living === undefined || round.living === 'ALIVE', `while it lived: ${round.living}`);
+  }
+  const same = rounds.filter(({sameTick}) => sameTick).length;
+  t.log(`${same} heirs of ${rounds.length} had the owner’s pid and its start time`);
+  t.true(same > 0);
+});
+
+test(`a program whose pid a stranger, its own descendant or a thread gets is DEAD, unless the guard is held${unable}`, async t => {
+  const rounds = await play(t, {programs: 12});
+  for (const round of rounds) {
+    checkReused(t, round);
+    t.is(round.living, 'ALIVE');
+    const holders = round.heir === 'descendant with the guard' ? [round.child, round.pid] : [];
+    t.is(round.holders.length, holders.length);
+    for (const pid of holders) t.true(round.holders.includes(pid));
+  }
+});
+
+const rootTest = (PidTaker.may || process.env['CI'] !== undefined ? anyTest : anyTest.skip) as TestFn;
+const rootOnly = PidTaker.may ? '' : ' (can’t run: only root may choose pids)';
+
+rootTest(
+  `who gets the pid of a dead process whose child holds its flock is never named as the holder${rootOnly}`,
+  async t => {
+    // Not in a namespace: the kernel keeps the taker's pid as the first namespace counts, and only there it can be mistaken.
+    const rounds = await run(t, ['env'], {files: 40});
+    const reused = rounds.filter(({taken}) => taken);
+    for (const {owner, pid, child, living, state, holders, evidence} of reused) {
+      t.is(living, 'ALIVE');
+      t.false(holders.includes(pid), `${owner}: a stranger has pid ${pid}: ${evidence}`);
+      if (owner === 'flock') t.deepEqual([state, ...holders], ['ALIVE', child]);
+      // A descriptor in a message may be told by the socket that has it, or by nobody.
+      else t.true(state === 'UNKNOWN' || holders.includes(child), `${state}: ${evidence}`);
+    }
+    t.log(`${reused.length} pids of ${rounds.length} went to the stranger, the others to other processes`);
+    t.true(reused.length > 0);
+  },
+);
+
+test(`a flock whose taker died in this pid namespace is not in the table, and yet the file is not FREE${unable}`, async t => {
+  // proc_locks(5): the taker's pid can't be translated any more, so the kernel leaves the row out (fs/locks.c locks_show()).
+  for (const {heir, pid, taken, living, state, holders} of await play(t, {files: 20})) {
+    t.true(taken, `pid ${pid} was given to the ${heir}`);
+    t.is(living, 'ALIVE');
+    t.true(state === 'ALIVE' || state === 'UNKNOWN', state);
+    t.false(holders.includes(pid), `${heir} with pid ${pid}`);
+  }
+});
