@@ -233,6 +233,13 @@ Value JsPidfdGetfd(const CallbackInfo& info) {
   return Number(info, Environment::Of(info.Env())->Own(PidfdGetfd(pidfd, fd)));
 }
 
+Value JsPidfdExitStatus(const CallbackInfo& info) {
+  Arguments arguments(info);
+  int pidfd = arguments.Int("pidfd");
+  if (arguments.failed()) return Nothing(info);
+  return Number(info, PidfdExitStatus(pidfd));
+}
+
 Value JsIsReadable(const CallbackInfo& info) {
   Arguments arguments(info);
   int fd = arguments.Int("fd");
@@ -416,6 +423,7 @@ constexpr Export kExports[] = {
     {"pidfdInode", JsPidfdInode},
     {"pidfdSignal", JsPidfdSignal},
     {"pidfdGetfd", JsPidfdGetfd},
+    {"pidfdExitStatus", JsPidfdExitStatus},
     {"isReadable", JsIsReadable},
     {"watch", JsWatch},
     {"readBit", JsReadBit},

@@ -34,7 +34,7 @@ struct SameRow {
 // Rows of a table by what they say. Equal rows are told by the first of them.
 using RowIndex = std::unordered_map<const LockRow*, uint32_t, HashRow, SameRow>;
 
-RowIndex IndexHeld(const std::vector<LockRow>& rows) {
+RowIndex IndexHeld(const std::deque<LockRow>& rows) {
   RowIndex index;
   index.reserve(rows.size());
   for (uint32_t i = 0; i < rows.size(); i++)
@@ -84,7 +84,7 @@ class Surveyor {
     LockRow held;
     // A waiter without a lock before it would stay.
     bool kept = true;
-    std::vector<LockRow>& rows = survey_->rows;
+    std::deque<LockRow>& rows = survey_->rows;
     auto take = [&](LockRow&& row) {
       if (!row.waits()) {
         kept = Wanted(row.file);
@@ -182,10 +182,10 @@ class Surveyor {
     TakePlace(process, thread, fd, &info);
     auto number = static_cast<uint32_t>(survey_->descriptors.size());
     bool holds = false;
-    for (const LockRow& lock : info.locks) {
+    for (LockRow& lock : info.locks) {
       auto found = index_.find(&lock);
-      if (found == index_.end()) continue;
-      survey_->shown.emplace_back(found->second, number);
+      if (found == index_.end() && !Wanted(lock.file)) continue;
+      survey_->shown.emplace_back(found == index_.end() ? AddRow(std::move(lock)) : found->second, number);
       holds = true;
     }
     bool waited_for = waited_for_.contains(info.inode);
@@ -200,6 +200,15 @@ class Surveyor {
     if (waited_for) row.waiting_thread = process.ThreadWaitingForOfd(fd);
     if (request_.paths) row.path = process.DescriptorPath(thread, fd);
     survey_->descriptors.push_back(std::move(row));
+  }
+
+  // A lock that the table did not have when it was read, or does not show to us at all.
+  uint32_t AddRow(LockRow&& row) {
+    auto number = static_cast<uint32_t>(survey_->rows.size());
+    survey_->rows.push_back(std::move(row));
+    survey_->first.push_back(number);
+    index_.emplace(&survey_->rows.back(), number);
+    return number;
   }
 
   void TakePlace(const ProcProcess& process, int thread, int fd, FdInfo* info) {
@@ -226,7 +235,7 @@ class Surveyor {
 
   // A lock that was given back while we looked at the processes is no mystery: look again.
   int AnyUnshownGone(bool* gone) const {
-    std::vector<LockRow> now;
+    std::deque<LockRow> now;
     int error = ReadLockTable((request_.proc_root + "/locks").c_str(),
                               [&](LockRow&& row) { now.push_back(std::move(row)); });
     if (error < 0) return error;

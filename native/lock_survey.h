@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <string>
 #include <vector>
 
@@ -52,8 +53,10 @@ struct Place {
 };
 
 struct LockSurvey {
-  // The locks asked for, and every lock that somebody waits for, each followed by those who wait.
-  std::vector<LockRow> rows;
+  // The locks asked for, and every lock that somebody waits for, each followed by those who wait. At the end
+  // those that descriptors show and the table does not: it hides the flock of a taker that died in an inner
+  // pid namespace.
+  std::deque<LockRow> rows;
   // For each row the first one that says the same: shared locks of several descriptions may.
   std::vector<uint32_t> first;
   std::vector<SurveyedDescriptor> descriptors;

@@ -1,6 +1,7 @@
 #include "pidfd.h"
 
 #include <poll.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/vfs.h>
@@ -13,6 +14,19 @@ namespace locksmith {
 namespace {
 
 constexpr long kPidfsMagic = 0x50494446;  // linux/magic.h
+
+// The first version of struct pidfd_info, 64 bytes (linux/pidfd.h, not in the headers of all distributions).
+// Every later kernel takes it too: the request's number has the size in it.
+struct PidfdInfo {
+  uint64_t mask;
+  uint64_t cgroup;
+  uint32_t ids[11];
+  int32_t exit_code;
+};
+static_assert(sizeof(PidfdInfo) == 64);
+
+constexpr uint64_t kPidfdInfoExit = 1 << 3;
+constexpr unsigned long kPidfdGetInfo = _IOWR(0xFF, 11, PidfdInfo);
 
 }  // namespace
 
@@ -32,6 +46,14 @@ int PidfdSignal(int pidfd, int signal) {
 
 int PidfdGetfd(int pidfd, int fd) {
   return static_cast<int>(OrErrno(syscall(SYS_pidfd_getfd, pidfd, fd, 0)));
+}
+
+int PidfdExitStatus(int pidfd) {
+  PidfdInfo info = {};
+  info.mask = kPidfdInfoExit;
+  if (ioctl(pidfd, kPidfdGetInfo, &info) != 0) return -errno;
+  // fs/pidfs.c pidfs_exit() fills it in at release_task(), that is when the process is reaped.
+  return (info.mask & kPidfdInfoExit) != 0 ? info.exit_code : -ENODATA;
 }
 
 int IsReadable(int fd) {

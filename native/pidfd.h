@@ -11,6 +11,9 @@ int PidfdInode(int pidfd, uint64_t* inode);
 int PidfdSignal(int pidfd, int signal);
 // A copy of another process's descriptor, on the same open file description (pidfd_getfd(2)).
 int PidfdGetfd(int pidfd, int fd);
+// How the process ended, as wait(2) gives it. The kernel tells it only after the process was reaped, through
+// a pidfd that was opened before: -ENODATA until then; -ENOTTY or -EINVAL before Linux 6.15.
+int PidfdExitStatus(int pidfd);
 // 1 when a descriptor is readable (a pidfd: when its process has ended), 0 when not.
 int IsReadable(int fd);
 

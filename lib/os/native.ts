@@ -185,6 +185,11 @@ export interface Native {
   pidfdSignal(pidfd: number, signal: number): number;
   /** pidfd_getfd(2): a copy of another process's descriptor, on the same open file description. */
   pidfdGetfd(pidfd: number, fd: number): number;
+  /**
+   * How the process ended, as wait(2) encodes it. The kernel tells it after the process was reaped, and through a
+   * pidfd opened before: -ENODATA until then; -ENOTTY or -EINVAL before Linux 6.15.
+   */
+  pidfdExitStatus(pidfd: number): number;
 
   /** 1 when a descriptor is readable, 0 when not (poll(2)). A pidfd is readable when its process has ended. */
   isReadable(fd: number): number;

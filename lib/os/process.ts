@@ -1,15 +1,20 @@
 /** Which incarnation of which process is this, and does it still exist? */
-import {existsSync, readFileSync, readlinkSync} from 'node:fs';
+import {readlinkSync} from 'node:fs';
+import {type Ending, noteDeath, readEnding} from './death.js';
 import {native} from './native.js';
-import {check, errnoOf, SystemError} from './system-error.js';
-import type {System} from './system.js';
+import {procDirectory} from './proc-directory.js';
+import {readState} from './process-state.js';
+import {type ProcessStat, readStat} from './process-stat.js';
+import {check, errnoOf, hasCode, SystemError} from './system-error.js';
+import {system as surroundings, type System} from './system.js';
 
 const ESRCH = -errnoOf('ESRCH');
 const EINVAL = -errnoOf('EINVAL');
+const ENOENT = -errnoOf('ENOENT');
 
 /**
  * Names one incarnation of a process within one boot: `pidfd:INODE` where pidfds have inodes of their own
- * (Linux >= 6.9), else `start:TICKS`, which two processes that got one pid within 10 ms may share.
+ * (Linux >= 6.9), else `start:TICKS@TIME-NAMESPACE`, which two processes that got one pid within 10 ms may share.
  */
 export type Identity = string;
 
@@ -17,11 +22,16 @@ export type Identity = string;
 export interface ProcessFacts {
   readonly pid: number;
   readonly identity: Identity;
-  /** One letter as in proc(5): R S D Z T t X I. */
+  /** The identity by start time, also where there is a better one; undefined where /proc does not show the process. */
+  readonly started: Identity | undefined;
+  /** One letter as in proc(5): R S D Z T t X I; `?` where /proc does not show the process. */
   readonly state: string;
+  /** Its name; `?` where /proc does not show the process. */
   readonly command: string;
   /** Why it can not run, undefined when nothing keeps it from running. */
   readonly frozen: string | undefined;
+  /** What else is worth to know, in words. */
+  readonly remarks: readonly string[];
 }
 
 /** What was found under a pid. */
@@ -29,71 +39,55 @@ export type Presence =
   | {readonly kind: 'absent'}
   /** The pid is now a mere thread of another process. */
   | {readonly kind: 'thread'}
-  | {readonly kind: 'ended'; readonly identity: Identity}
+  /** It has ended, and nobody has collected it. */
+  | {readonly kind: 'ended'; readonly identity: Identity; readonly ending: Ending | undefined}
   | {readonly kind: 'running'; readonly facts: ProcessFacts}
   /** It ended, and perhaps its pid was reused, while we looked. */
   | {readonly kind: 'unsteady'}
   | {readonly kind: 'unreadable'; readonly error: Error};
 
-function readStat(system: System, pid: number): {command: string; state: string; startTime: string} {
-  const text = readFileSync(`${system.procRoot}/${pid}/stat`, 'utf8');
-  const close = text.lastIndexOf(')');
-  const fields = text.slice(close + 2).split(' ');
-  return {
-    command: text.slice(text.indexOf('(') + 1, close),
-    state: fields[0] ?? '?',
-    startTime: fields[19] ?? '?',
-  };
+/**
+ * The identity by start time. A time namespace shifts what its members read (time_namespaces(7)), so it is part of
+ * the name.
+ */
+function startIdentity({timeNamespace}: System, {startTime}: ProcessStat): Identity {
+  return `start:${startTime}${timeNamespace === undefined ? '' : `@${timeNamespace}`}`;
 }
 
-function identityOf(system: System, pid: number, pidfd: number): Identity {
-  const inode = check<bigint>(native.pidfdInode(pidfd), 'fstat', `pidfd of ${pid}`);
-  return inode === 0n ? `start:${readStat(system, pid).startTime}` : `pidfd:${inode}`;
+function identityOf(system: System, pidfd: number): Identity {
+  const inode = check<bigint>(native.pidfdInode(pidfd), 'fstat', 'pidfd');
+  return inode === 0n ? startIdentity(system, readStat(procDirectory(system, pidfd))) : `pidfd:${inode}`;
 }
 
-/** The cgroup freezer that keeps a process from running (cgroups(7)): v2 says so in cgroup.events, v1 in freezer.state. */
-function frozenByCgroup(system: System, pid: number): string | undefined {
-  const groups = readFileSync(`${system.procRoot}/${pid}/cgroup`, 'utf8').trimEnd().split('\n');
-  for (const group of groups) {
-    const [, controllers = '', path = ''] = /^\d+:([^:]*):(.*)$/.exec(group) ?? [];
-    if (
-      controllers === '' &&
-      reads(['/sys/fs/cgroup', '/sys/fs/cgroup/unified'], path, 'cgroup.events', /^frozen 1$/m)
-    ) {
-      return `its cgroup ${path} is frozen`;
-    }
-    if (
-      controllers === 'freezer' &&
-      reads(['/sys/fs/cgroup/freezer'], path, 'freezer.state', /^(FROZEN|FREEZING)/)
-    ) {
-      return `its cgroup ${path} is frozen (v1)`;
-    }
+/**
+ * Is the process with these facts the one of that name? Undefined: the two can't be compared, for they are of
+ * different kinds, or read in different time namespaces.
+ */
+export function isSame(
+  identity: Identity,
+  {identity: best, started}: Pick<ProcessFacts, 'identity' | 'started'>,
+): boolean | undefined {
+  if (identity.startsWith('pidfd:')) return best.startsWith('pidfd:') ? best === identity : undefined;
+  if (!identity.startsWith('start:') || started === undefined) return undefined;
+  const namespaceOf = (start: Identity) => start.split('@')[1];
+  return namespaceOf(identity) === namespaceOf(started) ? identity === started : undefined;
+}
+
+/** What a process shows only in /proc; an observer who may not read that still knows by its pidfd that it lives. */
+function readShown(
+  system: System,
+  pidfd: number,
+): Pick<ProcessFacts, 'started' | 'state' | 'command' | 'frozen' | 'remarks'> {
+  try {
+    const directory = procDirectory(system, pidfd);
+    const stat = readStat(directory);
+    const started = startIdentity(system, stat);
+    return {started, command: stat.command, ...readState(system, directory)};
+  } catch (error) {
+    if (!hasCode(error, 'ENOENT', 'EACCES', 'EPERM')) throw error;
+    const remarks = ['this user can not see its state in /proc'];
+    return {started: undefined, state: '?', command: '?', frozen: undefined, remarks};
   }
-  return undefined;
-}
-
-function reads(mounts: readonly string[], path: string, file: string, pattern: RegExp): boolean {
-  return mounts.some(mount => {
-    const name = `${mount}${path}/${file}`;
-    return existsSync(name) && pattern.test(readFileSync(name, 'utf8'));
-  });
-}
-
-function frozenBecause(system: System, pid: number, state: string): string | undefined {
-  if (state === 'T') return 'it is stopped by a signal (state T)';
-  if (state === 't') return 'a debugger has stopped it (state t)';
-  return frozenByCgroup(system, pid);
-}
-
-function readFacts(system: System, pid: number, pidfd: number): ProcessFacts {
-  const {command, state} = readStat(system, pid);
-  return {
-    pid,
-    identity: identityOf(system, pid, pidfd),
-    state,
-    command,
-    frozen: frozenBecause(system, pid, state),
-  };
 }
 
 /** Looks at a pid of our own pid namespace, again if the process ends just then. Never throws for what it meets there. */
@@ -105,14 +99,17 @@ export function examineProcess(system: System, pid: number): Presence {
 
 /** One look: pidfd first, the facts, the pidfd again. */
 function look(system: System, pid: number): Presence {
+  // No process has such a number; the kernel's EINVAL would look like that for a thread.
+  if (pid < 1) return {kind: 'unreadable', error: new SystemError(EINVAL, 'pidfd_open', `pid ${pid}`)};
   const pidfd = native.pidfdOpen(pid);
   if (pidfd === ESRCH) return {kind: 'absent'};
   // A pid that is in use as the id of a thread: EINVAL until Linux 6.8, ENOENT since (pidfd_open(2)).
-  if (pidfd === EINVAL || pidfd === -errnoOf('ENOENT')) return {kind: 'thread'};
+  if (pidfd === EINVAL || pidfd === ENOENT) return {kind: 'thread'};
   if (pidfd < 0) return {kind: 'unreadable', error: new SystemError(pidfd, 'pidfd_open', `pid ${pid}`)};
   try {
-    if (native.isReadable(pidfd) === 1) return {kind: 'ended', identity: identityOf(system, pid, pidfd)};
-    const facts = readFacts(system, pid, pidfd);
+    const identity = identityOf(system, pidfd);
+    if (native.isReadable(pidfd) === 1) return {kind: 'ended', identity, ending: readEnding(system, pidfd)};
+    const facts = {pid, identity, ...readShown(system, pidfd)};
     return native.isReadable(pidfd) === 1 ? {kind: 'unsteady'} : {kind: 'running', facts};
   } catch (error) {
     if (native.isReadable(pidfd) === 1) return {kind: 'unsteady'};
@@ -138,7 +135,7 @@ export function ourselves(system: System): Self {
   try {
     self = {
       pid: process.pid,
-      identity: identityOf(system, process.pid, pidfd),
+      identity: identityOf(system, pidfd),
       exe: readlinkSync(`${system.procRoot}/self/exe`),
     };
     return self;
@@ -147,12 +144,19 @@ export function ourselves(system: System): Self {
   }
 }
 
-/** Name of the program that a process runs; undefined when it is gone. For people only: it proves nothing. */
+/** Name of the program that a process runs; undefined where that can't be read for certain. For people only: it proves nothing. */
 export function commandOf(system: System, pid: number): string | undefined {
+  const pidfd = native.pidfdOpen(pid);
+  if (pidfd < 0) return undefined;
   try {
-    return readStat(system, pid).command;
+    const directory = procDirectory(system, pidfd);
+    const {command} = readStat(directory);
+    // Not collected in between, so the number was that process's all the time.
+    return procDirectory(system, pidfd) === directory ? command : undefined;
   } catch {
     return undefined;
+  } finally {
+    native.close(pidfd);
   }
 }
 
@@ -162,19 +166,35 @@ export function describeProcess(system: System, pid: number): string {
   return command === undefined ? `pid ${pid}` : `pid ${pid} (${command})`;
 }
 
-/** Resolves when a process ends; at once when it has. Its death is an event of the loop, not a poll (pidfd_open(2)). */
+/**
+ * Resolves when a process ends, at once when it has; with how it ended, where that can be had, see readEnding. Its
+ * death is an event of the loop, not a poll (pidfd_open(2)), and is remembered, see deathSeen.
+ */
 export async function waitForExit(
   pid: number,
-  {signal}: {signal?: AbortSignal | undefined} = {},
-): Promise<void> {
+  {signal, system = surroundings()}: {signal?: AbortSignal | undefined; system?: System} = {},
+): Promise<Ending | undefined> {
   signal?.throwIfAborted();
   const pidfd = native.pidfdOpen(pid);
-  if (pidfd === ESRCH) return;
+  if (pidfd === ESRCH) return undefined;
   check<number>(pidfd, 'pidfd_open', `pid ${pid}`);
   try {
+    const identity = identityIfAny(system, pidfd);
     await readable(pidfd, signal);
+    const ending = readEnding(system, pidfd);
+    if (identity !== undefined) noteDeath(pid, identity, {ending, seen: system.now()});
+    return ending;
   } finally {
     native.close(pidfd);
+  }
+}
+
+/** Without pidfd inodes, a process that was collected has no identity left to read. */
+function identityIfAny(system: System, pidfd: number): Identity | undefined {
+  try {
+    return identityOf(system, pidfd);
+  } catch {
+    return undefined;
   }
 }
 

@@ -17,6 +17,13 @@ export interface System {
   readonly bootId: string;
   /** Inode of our pid namespace, as /proc/self/ns/pid prints it. */
   readonly pidNamespace: string;
+  /**
+   * Inode of our time namespace, as /proc/self/ns/time prints it: start times of processes are shifted by it
+   * (time_namespaces(7)). undefined where the kernel has none.
+   */
+  readonly timeNamespace: string | undefined;
+  /** The kernel's log: `/dev/kmsg`, or a file of such records. */
+  readonly kernelLog: string;
   /** The procfs is that of our own pid namespace: its numbers mean the same to system calls. */
   readonly ownProc: boolean;
   readonly uid: number;
@@ -28,6 +35,14 @@ export interface System {
 function readTrimmed(path: string): string | undefined {
   try {
     return readFileSync(path, 'utf8').trim() || undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function readNamespace(path: string): string | undefined {
+  try {
+    return readlinkSync(path);
   } catch {
     return undefined;
   }
@@ -49,12 +64,24 @@ export function readSystem(changes: Partial<System> = {}): System {
     machineId: readTrimmed('/etc/machine-id'),
     bootId: readFileSync(`${procRoot}/sys/kernel/random/boot_id`, 'utf8').trim(),
     pidNamespace: readlinkSync(`${procRoot}/self/ns/pid`),
+    timeNamespace: readNamespace(`${procRoot}/self/ns/time`),
+    kernelLog: '/dev/kmsg',
     ownProc: isOwnProc(procRoot),
     uid: process.geteuid?.() ?? 0,
     tmpdir: tmpdir(),
     now: Date.now,
     ...changes,
   };
+}
+
+/** The first time namespace has always this inode (PROC_TIME_INIT_INO, linux/proc_ns.h); kernels without them shift nothing. */
+export function isFirstTimeNamespace({timeNamespace}: Pick<System, 'timeNamespace'>): boolean {
+  return timeNamespace === undefined || timeNamespace === 'time:[4026531834]';
+}
+
+/** As the first time namespace (PROC_PID_INIT_INO). */
+export function isFirstPidNamespace({pidNamespace}: Pick<System, 'pidNamespace'>): boolean {
+  return pidNamespace === 'pid:[4026531836]';
 }
 
 let shared: System | undefined;

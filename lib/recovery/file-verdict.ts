@@ -144,8 +144,9 @@ async function lookSettled(
   everywhere: boolean,
 ): Promise<Look> {
   let seen = await look(system, file, path, everywhere);
+  // The table may hide what descriptors show, so a lock that it does not have is looked for with everybody.
   for (let attempt = 0; attempt < 3 && isUnsettled(seen); attempt++)
-    seen = await look(system, file, path, everywhere);
+    seen = await look(system, file, path, everywhere || seen.list.locks.length === 0);
   if (seen.holders.state === 'FROZEN' && !seen.list.everywhere) return lookSettled(system, file, path, true);
   return seen;
 }

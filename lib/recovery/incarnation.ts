@@ -1,6 +1,6 @@
 /** Does the owner on record still exist? One incarnation, told from everyone else who ever had its pid. */
 import type {Owner} from '../lock/owner-record.js';
-import {examineProcess, type Presence} from '../os/process.js';
+import {examineProcess, isSame, type Presence, type ProcessFacts} from '../os/process.js';
 import type {System} from '../os/system.js';
 
 /** One fact of a verdict. */
@@ -76,34 +76,37 @@ function judgePresence(owner: Owner, presence: Presence): Incarnation {
         ? result(
             'gone',
             looked,
-            'it has ended and waits for its parent to collect it',
+            `it has ended and waits for its parent to collect it${hint(owner)}`,
             'the owner can do nothing any more: it is gone',
           )
         : result(
             'gone',
             looked,
-            `another process has that pid (${presence.identity})`,
-            'the owner is gone, its pid was reused',
+            `what has that pid now (${presence.identity}) has ended too`,
+            'the owner is gone, whether its pid was reused or not',
           );
     case 'running':
       return judgeRunning(owner, looked, presence.facts);
   }
 }
 
-function judgeRunning(
-  owner: Owner,
-  looked: string,
-  facts: {identity: string; command: string; state: string; frozen: string | undefined},
-): Incarnation {
-  const comparable = facts.identity.split(':')[0] === owner.identity.split(':')[0];
-  if (!comparable)
+/** What an identity by start time leaves open; it never makes a living owner seem gone. */
+function hint({identity}: Owner): string {
+  return identity.startsWith('start:')
+    ? ', told by its start time, which a process that got the same pid within a clock tick of 10 ms shares'
+    : '';
+}
+
+function judgeRunning(owner: Owner, looked: string, facts: ProcessFacts): Incarnation {
+  const same = isSame(owner.identity, facts);
+  if (same === undefined)
     return result(
       'unknown',
       looked,
-      `a process with ${facts.identity}`,
-      'the two identities are of different kinds and can not be compared',
+      `a process with ${facts.started === undefined ? '' : `${facts.started} and `}${facts.identity}`,
+      'the identities are of different kinds, or read in different time namespaces, and can not be compared',
     );
-  if (facts.identity !== owner.identity) {
+  if (!same) {
     return result(
       'gone',
       looked,
@@ -111,17 +114,18 @@ function judgeRunning(
       'the owner is gone, its pid was reused',
     );
   }
+  const more = facts.remarks.map(remark => `; ${remark}`).join('') + hint(owner);
   return facts.frozen === undefined
-    ? result('running', looked, `${facts.command} exists, state ${facts.state}`, 'the owner lives')
+    ? result('running', looked, `${facts.command} exists, state ${facts.state}${more}`, 'the owner lives')
     : result(
         'frozen',
         looked,
-        `${facts.command} exists, and ${facts.frozen}`,
+        `${facts.command} exists, and ${facts.frozen}${more}`,
         'the owner lives, but can not run',
       );
 }
 
-/** Judges an incarnation. The same pid and start time within one clock tick do not prove sameness on kernels without pidfd inodes; then it counts as living. */
+/** Judges an incarnation. Where pidfds have no inodes, another that got its pid within the same clock tick counts as the owner: as living. */
 export function examineOwner(system: System, owner: Owner): Incarnation {
   return judgeSurroundings(system, owner) ?? judgePresence(owner, examineProcess(system, owner.pid));
 }

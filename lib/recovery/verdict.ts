@@ -8,6 +8,7 @@ import type {Holder, Waiter} from '../os/lock-table.js';
 import {describeProcess} from '../os/process.js';
 import type {Gap} from '../os/visibility.js';
 import {type Claim, examineClaim, ownerOnRecord} from './claim.js';
+import {explainDeath} from './death.js';
 import {examineHolders} from './holders.js';
 import type {Evidence} from './incarnation.js';
 import {gapEvidence, seeMore, suspectText} from './incomplete.js';
@@ -200,6 +201,7 @@ export async function examine(
 ): Promise<Verdict> {
   const {sight, steady, judgement} = await lookAndJudge(config, everywhere);
   const state = !steady && judgement.state === 'DEAD' ? 'UNKNOWN' : judgement.state;
+  const owner = state === 'FREE' ? null : ownerOf(config, sight);
   const unsteady = {
     looked: 'bit, record and guard, several times',
     saw: 'they changed each time',
@@ -216,7 +218,7 @@ export async function examine(
     hot: sight.bit === 1,
     state,
     epoch: epochOf(sight),
-    owner: state === 'FREE' ? null : ownerOf(config, sight),
+    owner,
     bit: {
       path: config.bit.path,
       kind: config.bit.kind,
@@ -231,6 +233,7 @@ export async function examine(
       recordEvidence(sight.record),
       guardEvidence(config, sight),
       ...judgement.evidence,
+      ...(owner ? await explainDeath(config.system, owner) : []),
       ...reachEvidence(sight),
       ...gapEvidence(sight.gaps),
       ...(sight.onHold ? [onHold] : []),

@@ -12,6 +12,7 @@ const DEBUG_KERNEL = 'the kernel module, on a kernel that checks itself';
 export const ORDINARY_NEEDS: readonly Need[] = [
   ['cc', 'build-essential', 'owners killed and frozen at every system call'],
   ['mount', 'mount', 'full disks'],
+  ['mkfs.btrfs', 'btrfs-progs', 'locks in subvolumes of btrfs'],
 ];
 
 export const MACHINE_NEEDS: readonly Need[] = [

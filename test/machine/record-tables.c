@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <linux/io_uring.h>
+#include <net/if.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -20,6 +21,7 @@
 #include <sys/file.h>
 #include <sys/inotify.h>
 #include <sys/io.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/reboot.h>
@@ -84,7 +86,7 @@ static void record(const char *path, const char *name) {
 
 // ---- locks
 
-enum how { FLOCK, OFD, POSIX, LEASE, OPEN, READ };
+enum how { FLOCK, OFD, POSIX, LEASE, OPEN, READ, SERVED };
 
 struct lock {
   const char *name;
@@ -141,6 +143,15 @@ static struct lock locks[] = {
     {"posix in a pid namespace", POSIX, "namespace", F_WRLCK, 100, 200, .in_namespace = true},
 };
 
+// Of a server of NFS in the kernel, to a client in the same kernel.
+static struct lock delegations[] = {
+    {"delegation", SERVED, "export/quiet", F_RDLCK, 0, END, .mode = "ACTIVE"},
+    {"delegation that is called back", SERVED, "export/asked", F_RDLCK, 0, END, .mode = "BREAKING",
+     .access = "UNLCK"},
+    {"writer that calls a delegation back", OPEN, "export/asked", F_WRLCK, 0, END, .mode = "BREAKER",
+     .kind = "LEASE", .waits = "delegation that is called back", .without_file = true},
+};
+
 // Gone since Linux 5.15 (mandatory locks) and 5.17 (LOCK_MAND).
 static struct lock old_locks[] = {
     {"share mode read", FLOCK, "mand-read", LOCK_MAND | LOCK_READ, 0, END, .mode = "MSNFS", .access = "READ"},
@@ -189,6 +200,8 @@ static int take(const struct lock *lock) {
       return open_file(lock, lock->type == F_WRLCK ? O_WRONLY : O_RDONLY);
     case READ:
       return (int)read(lock->fd, text, sizeof text);
+    case SERVED:
+      break;
   }
   return -1;
 }
@@ -294,6 +307,93 @@ static void make_namespace(void) {
     if (locks[i].in_namespace) locks[i].pid = pid;
 }
 
+// ---- delegations
+
+static void write_to(const char *path, const char *text) {
+  int fd = open(path, O_WRONLY | O_CLOEXEC);
+  must(fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text));
+  close(fd);
+}
+
+// In the order in which they need each other; not every kernel has all.
+static void load_modules(void) {
+  static const char *const names[] = {"sunrpc",       "auth_rpcgss", "grace",   "lockd", "nfs_acl", "nfsd",
+                                      "dns_resolver", "netfs",       "fscache", "nfs",   "nfsv4"};
+  for (size_t i = 0; i < COUNT(names); i++) {
+    char path[64];
+    snprintf(path, sizeof path, "/modules/%s.ko", names[i]);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    must(fd >= 0 || errno == ENOENT);
+    if (fd < 0) continue;
+    must(syscall(SYS_finit_module, fd, "", 0) == 0);
+    close(fd);
+  }
+}
+
+static void set_loopback(bool up) {
+  struct ifreq request = {.ifr_name = "lo"};
+  int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  must(fd >= 0 && ioctl(fd, SIOCGIFFLAGS, &request) == 0);
+  request.ifr_flags = (short)(up ? request.ifr_flags | IFF_UP : request.ifr_flags & ~IFF_UP);
+  must(ioctl(fd, SIOCSIFFLAGS, &request) == 0);
+  close(fd);
+}
+
+// What exportfs, mountd and nfsd (exportfs(8), nfsd(7)) tell the kernel: who the client is, what it may
+// mount, and how a handle names that. The flags: NFSEXP_FSID, _NOSUBTREECHECK and _INSECURE_PORT of
+// linux/nfsd/export.h.
+static void serve(void) {
+  must(mount("nfsd", "/proc/fs/nfsd", "nfsd", 0, NULL) == 0);
+  write_to("/proc/fs/nfsd/versions", "-2 -3 +4 +4.1\n");
+  write_to("/proc/fs/nfsd/nfsv4gracetime", "10\n");
+  write_to("/proc/net/rpc/auth.unix.ip/channel", "nfsd 127.0.0.1 2147483647 local\n");
+  write_to("/proc/net/rpc/nfsd.export/channel", "local /file/export 2147483647 9218 65534 65534 0\n");
+  write_to("/proc/net/rpc/nfsd.fh/channel", "local 1 \\x00000000 2147483647 /file/export\n");
+  write_to("/proc/fs/nfsd/portlist", "tcp 2049\n");
+  write_to("/proc/fs/nfsd/threads", "1\n");
+}
+
+// The one thread of the server; it takes what it delegates.
+static pid_t server_pid(void) {
+  for (pid_t pid = 2; pid < 32768; pid++) {
+    char path[64];
+    char name[128] = "";
+    snprintf(path, sizeof path, "/proc/%d/comm", pid);
+    if (access(path, R_OK) != 0) continue;
+    name[read_whole(path, name, sizeof name - 1)] = '\0';
+    if (strcmp(name, "nfsd\n") == 0) return pid;
+  }
+  fail(__LINE__, "no nfsd");
+}
+
+static size_t count_delegations(void) {
+  static char text[1 << 16];
+  text[read_whole("/proc/locks", text, sizeof text - 1)] = '\0';
+  size_t count = 0;
+  for (const char *at = text; (at = strstr(at, "DELEG")) != NULL; at++) count++;
+  return count;
+}
+
+// The server delegates when it has found that it can call the client back, so it may take more than one
+// open(2).
+static void make_delegations(void) {
+  load_modules();
+  set_loopback(true);
+  must(mkdir("/file/export", 0755) == 0);
+  for (size_t i = 0; i < COUNT(delegations); i++) close(open_file(&delegations[i], O_RDWR | O_CREAT));
+  serve();
+  const char *options = "vers=4.1,proto=tcp,addr=127.0.0.1,clientaddr=127.0.0.1,sec=sys";
+  must(mount("127.0.0.1:/", "/client", "nfs4", 0, options) == 0);
+  while (count_delegations() < 2) {
+    must(open("/client/quiet", O_RDONLY | O_CLOEXEC) >= 0);
+    must(open("/client/asked", O_RDONLY | O_CLOEXEC) >= 0);
+  }
+  delegations[0].pid = delegations[1].pid = server_pid();
+  // A client that is not heard gives nothing back.
+  set_loopback(false);
+  make(&delegations[2]);
+}
+
 // ---- what is true
 
 static char *truth;
@@ -307,7 +407,7 @@ static void begin(void) {
 }
 
 static void tell_lock(const struct lock *lock) {
-  static const char *const kinds[] = {"FLOCK", "OFDLCK", "POSIX", "LEASE", "LEASE", "ACCESS"};
+  static const char *const kinds[] = {"FLOCK", "OFDLCK", "POSIX", "LEASE", "LEASE", "ACCESS", "DELEG"};
   char path[128];
   struct stat file;
   snprintf(path, sizeof path, "/file/%s", lock->path);
@@ -446,12 +546,6 @@ static void tell_others(void) {
 
 // ---- the whole
 
-static void write_to(const char *path, const char *text) {
-  int fd = open(path, O_WRONLY | O_CLOEXEC);
-  must(fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text));
-  close(fd);
-}
-
 static void prepare(void) {
   must(mount("proc", "/proc", "proc", 0, NULL) == 0);
   // No lease is taken away while we look.
@@ -489,6 +583,7 @@ static void tell_truth(bool old) {
   begin();
   fprintf(out, "{\n  \"release\": \"%s\",\n  \"locks\": [", name.release);
   tell_all(locks, COUNT(locks));
+  tell_all(delegations, COUNT(delegations));
   if (old) tell_all(old_locks, COUNT(old_locks));
   fprintf(out, "\n  ],\n  \"descriptors\": [");
   separator = "";
@@ -508,6 +603,7 @@ int main(void) {
   prepare();
   bool old = has_old_locks();
   make_all(locks, COUNT(locks));
+  make_delegations();
   make_namespace();
   if (old) {
     prepare_mandatory();

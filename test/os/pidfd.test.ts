@@ -1,10 +1,12 @@
 import {spawn} from 'node:child_process';
 import {once} from 'node:events';
-import {constants, release} from 'node:os';
+import {constants} from 'node:os';
 import {join} from 'node:path';
 import test from 'ava';
 import {native} from '../../lib/os/native.js';
+import {kernelIs} from '../helpers/here.js';
 import {ERRNO, exclusive, ofd, open, readable, Remote, scratch} from '../helpers/native.js';
+import {startUncollected} from '../helpers/program.js';
 
 const {SIGKILL} = constants.signals;
 
@@ -26,12 +28,30 @@ test('the inode of a pidfd tells processes apart (Linux >= 6.9), and is 0n befor
   const remote = await Remote.start(t);
   const [one, two, ours] = [remote.pid, remote.pid, process.pid].map(pid => native.pidfdOpen(pid));
   const inodes = [one, two, ours].map(fd => native.pidfdInode(fd ?? -1));
-  const [major = 0, minor = 0] = release().split('.').map(Number);
   t.is(inodes[0], inodes[1]);
-  if (major > 6 || (major === 6 && minor >= 9)) t.not(inodes[0], inodes[2]);
+  if (kernelIs(6, 9)) t.not(inodes[0], inodes[2]);
   else t.is(inodes[0], 0n);
   t.is(native.pidfdInode(-1), -ERRNO.EBADF);
   for (const fd of [one, two, ours]) t.is(native.close(fd ?? -1), 0);
+});
+
+test('a pidfd tells how its process ended once it was collected, not before (Linux >= 6.15)', async t => {
+  const told = kernelIs(6, 15);
+  const pidfd = native.pidfdOpen(await startUncollected(t));
+  const early = native.pidfdExitStatus(pidfd);
+  t.true(told ? early === -ERRNO.ENODATA : [-ERRNO.ENOTTY, -ERRNO.EINVAL, -ERRNO.ENODATA].includes(early));
+  t.is(native.pidfdSignal(pidfd, SIGKILL), 0);
+  t.is(await readable(pidfd), 0);
+  t.is(native.pidfdExitStatus(pidfd), early, 'a zombie');
+  native.close(pidfd);
+
+  const remote = await Remote.start(t);
+  const held = native.pidfdOpen(remote.pid);
+  await remote.kill();
+  t.is(native.pidfdExitStatus(held), told ? SIGKILL : early);
+  native.close(held);
+  t.is(native.pidfdExitStatus(-1), -ERRNO.EBADF);
+  t.is(native.pidfdExitStatus(open(t, join(scratch(t), 'file'))), -ERRNO.ENOTTY, 'no pidfd');
 });
 
 test("a copy of another process's descriptor shares its lock, which outlives it", async t => {

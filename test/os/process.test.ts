@@ -1,16 +1,27 @@
 /** Is one incarnation of a process told from another, and its end an event? */
 import {spawn} from 'node:child_process';
 import {once} from 'node:events';
-import {readdirSync, readFileSync} from 'node:fs';
-import test from 'ava';
+import {readdirSync} from 'node:fs';
+import test, {type ExecutionContext} from 'ava';
 import {native} from '../../lib/os/native.js';
-import {examineProcess, ourselves, waitForExit} from '../../lib/os/process.js';
+import {
+  describeProcess,
+  examineProcess,
+  isSame,
+  ourselves,
+  type Presence,
+  waitForExit,
+} from '../../lib/os/process.js';
 import {readSystem} from '../../lib/os/system.js';
+import {asRoot, testWith} from '../helpers/here.js';
+import {awaitState, observe, startUncollected} from '../helpers/program.js';
 
 const system = readSystem();
 
-function child() {
-  return spawn('cat', {stdio: ['pipe', 'ignore', 'ignore']});
+function child(t: ExecutionContext) {
+  const started = spawn('cat', {stdio: ['pipe', 'ignore', 'ignore']});
+  t.teardown(() => started.kill('SIGKILL'));
+  return started;
 }
 
 test('we run, under our own identity', t => {
@@ -20,19 +31,17 @@ test('we run, under our own identity', t => {
 });
 
 test('two processes have two identities', async t => {
-  const [a, b] = [child(), child()];
+  const [a, b] = [child(t), child(t)];
   await Promise.all([once(a, 'spawn'), once(b, 'spawn')]);
   const identities = [a, b].map(({pid}) => {
     const presence = examineProcess(system, pid ?? 0);
     return presence.kind === 'running' ? presence.facts.identity : '';
   });
   t.not(identities[0], identities[1]);
-  a.kill();
-  b.kill();
 });
 
 test('a process that ended is absent, and its end is an event', async t => {
-  const one = child();
+  const one = child(t);
   await once(one, 'spawn');
   const exit = once(one, 'exit');
   const end = waitForExit(one.pid ?? 0);
@@ -43,30 +52,23 @@ test('a process that ended is absent, and its end is an event', async t => {
 });
 
 test('a zombie has ended, under the identity that it had', async t => {
-  // Once the shell has become cat, which echoes, nobody collects the child.
-  const parent = spawn('sh', ['-c', 'sleep 1000 & exec cat'], {stdio: ['pipe', 'pipe', 'ignore']});
-  parent.stdin.write('up\n');
-  await once(parent.stdout, 'data');
-  const [pid = 0] = readFileSync(`/proc/${parent.pid}/task/${parent.pid}/children`, 'utf8')
-    .trim()
-    .split(' ')
-    .map(Number);
+  const pid = await startUncollected(t);
   t.is(examineProcess(system, pid).kind, 'running');
   process.kill(pid, 'SIGKILL');
   await waitForExit(pid);
-  t.is(examineProcess(system, pid).kind, 'ended');
-  parent.kill('SIGKILL');
+  const ended = examineProcess(system, pid);
+  t.is(ended.kind, 'ended');
+  t.deepEqual(ended.kind === 'ended' && ended.ending, {signal: 'SIGKILL', coreDumped: false});
+  t.is(describeProcess(system, pid), `pid ${pid} (sleep)`);
 });
 
 test('a stopped process is frozen, and says by what', async t => {
-  const one = child();
+  const one = child(t);
   await once(one, 'spawn');
   one.kill('SIGSTOP');
-  let presence = examineProcess(system, one.pid ?? 0);
-  while (presence.kind === 'running' && presence.facts.frozen === undefined)
-    presence = examineProcess(system, one.pid ?? 0);
+  awaitState(one.pid ?? 0, 'T');
+  const presence = examineProcess(system, one.pid ?? 0);
   t.regex((presence.kind === 'running' && presence.facts.frozen) || '', /stopped by a signal/);
-  one.kill('SIGKILL');
 });
 
 test('the id of a thread is no process', t => {
@@ -74,6 +76,65 @@ test('the id of a thread is no process', t => {
   const other = threads.find(id => id !== process.pid) ?? 0;
   t.is(examineProcess(system, other).kind, 'thread');
 });
+
+test('identities are compared only with their like', t => {
+  const facts = {identity: 'pidfd:7', started: 'start:5@time:[1]'};
+  t.true(isSame('pidfd:7', facts));
+  t.false(isSame('pidfd:8', facts));
+  t.true(isSame('start:5@time:[1]', facts));
+  t.false(isSame('start:6@time:[1]', facts));
+  t.is(isSame('start:6@time:[2]', facts), undefined);
+  t.is(isSame('start:6', facts), undefined);
+  t.is(isSame('pidfd:7', {identity: 'start:5', started: 'start:5'}), undefined);
+  t.is(isSame('start:5', {identity: 'pidfd:7', started: undefined}), undefined);
+  t.is(isSame('other:5', facts), undefined);
+});
+
+test('a pid that nobody has is described without a name', async t => {
+  const one = child(t);
+  await once(one, 'spawn');
+  const exit = once(one, 'exit');
+  one.kill('SIGKILL');
+  await exit;
+  t.is(describeProcess(system, one.pid ?? 0), `pid ${one.pid}`);
+  t.regex(describeProcess(system, process.pid), /^pid \d+ \(.+\)$/);
+});
+
+interface Seen {
+  readonly presence: Presence;
+  readonly name: string;
+}
+
+testWith(
+  asRoot,
+  'a /proc of another pid namespace is asked by the number that it has for the process',
+  async t => {
+    const {presence, name} = await observe<Seen>(t, {}, 'unshare', '--pid', '--fork', '--kill-child');
+    if (presence.kind !== 'running') return t.fail(presence.kind);
+    t.is(presence.facts.pid, 1);
+    const us = examineProcess(system, process.pid);
+    const command = us.kind === 'running' ? us.facts.command : '';
+    t.is(presence.facts.command, command);
+    t.is(name, `pid 1 (${command})`);
+  },
+);
+
+testWith(
+  asRoot,
+  'whoever may not look into /proc knows by the pidfd that a process lives, and which',
+  async t => {
+    const one = child(t);
+    await once(one, 'spawn');
+    const hidden = ['unshare', '-m', 'sh', '-c', 'mount -t proc -o hidepid=2 proc /proc && exec "$@"', 'sh'];
+    const seen = await observe<Seen>(t, {uid: 65_534, pid: one.pid}, ...hidden);
+    const ours = examineProcess(system, one.pid ?? 0);
+    if (seen.presence.kind !== 'running' || ours.kind !== 'running') return t.fail(seen.presence.kind);
+    t.is(seen.presence.facts.identity, ours.facts.identity);
+    t.is(seen.presence.facts.command, '?');
+    t.deepEqual(seen.presence.facts.remarks, ['this user can not see its state in /proc']);
+    t.is(seen.name, `pid ${one.pid}`);
+  },
+);
 
 test('a wait for an end can be aborted', async t => {
   const reason = new Error('enough');
@@ -84,7 +145,7 @@ test('a wait for an end can be aborted', async t => {
 });
 
 test('a signal goes to the incarnation that the pidfd names', async t => {
-  const one = child();
+  const one = child(t);
   await once(one, 'spawn');
   const exit = once(one, 'exit');
   const pidfd = native.pidfdOpen(one.pid ?? 0);
