@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 
+#include <algorithm>
 #include <charconv>
 #include <memory>
 #include <utility>
@@ -12,6 +13,7 @@ namespace locksmith {
 namespace {
 
 constexpr size_t kPiece = size_t{64} * 1024;
+constexpr size_t kRecord = 4096;
 
 struct CloseDirectory {
   void operator()(DIR* directory) const { closedir(directory); }
@@ -29,6 +31,25 @@ ssize_t ReadOn(int fd, char* buffer, size_t size) {
     count = OrErrno(read(fd, buffer, size));
   } while (count == -EINTR);
   return count;
+}
+
+// Reads until `ended` says so of what a read gave and what it had room for.
+template <typename Ended>
+int ReadUntil(int directory, const char* path, std::string* text, Ended ended) {
+  Fd fd(OrErrno(openat(directory, path, O_RDONLY | O_CLOEXEC)));
+  if (!fd.ok()) return fd.get();
+  size_t filled = 0;
+  text->resize(std::max(text->capacity(), kRecord));
+  for (;;) {
+    size_t room = text->size() - filled;
+    ssize_t count = ReadOn(fd.get(), text->data() + filled, room);
+    if (count < 0) return static_cast<int>(count);
+    filled += static_cast<size_t>(count);
+    if (ended(static_cast<size_t>(count), room)) break;
+    if (filled == text->size()) text->resize(text->size() * 2);
+  }
+  text->resize(filled);
+  return 0;
 }
 
 }  // namespace
@@ -65,20 +86,12 @@ int ReadLines(int directory, const char* path, const TakeText& take) {
   }
 }
 
+int ReadRecord(int directory, const char* path, std::string* text) {
+  return ReadUntil(directory, path, text, [](size_t count, size_t room) { return count < room; });
+}
+
 int ReadWhole(int directory, const char* path, std::string* text) {
-  Fd fd(OrErrno(openat(directory, path, O_RDONLY | O_CLOEXEC)));
-  if (!fd.ok()) return fd.get();
-  size_t filled = 0;
-  if (text->size() < 4096) text->resize(4096);
-  for (;;) {
-    ssize_t count = ReadOn(fd.get(), text->data() + filled, text->size() - filled);
-    if (count < 0) return static_cast<int>(count);
-    filled += static_cast<size_t>(count);
-    if (count == 0) break;
-    if (filled == text->size()) text->resize(text->size() * 2);
-  }
-  text->resize(filled);
-  return 0;
+  return ReadUntil(directory, path, text, [](size_t count, size_t) { return count == 0; });
 }
 
 Fd OpenDirectory(int directory, const char* path) {

@@ -12,7 +12,11 @@ namespace locksmith {
 
 using TakeText = std::function<int(std::string_view)>;
 
-// Reads a file of procfs whole into `text`: 0 or -errno.
+// Reads a file of procfs that is one record (all but tables) whole into `text`: 0 or -errno. The kernel gives
+// of such a file as much as there is room for (fs/seq_file.c), so that less than that is its end.
+int ReadRecord(int directory, const char* path, std::string* text);
+
+// The same for a file of many records, whose end is told by reading nothing.
 int ReadWhole(int directory, const char* path, std::string* text);
 
 // Makes lines of pieces of any size. `take` returns 0 to go on.

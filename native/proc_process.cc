@@ -92,7 +92,7 @@ int ProcProcess::ForEachDescriptor(int thread, const VisitDescriptor& visit) con
   std::string text;
   int problem = 0;
   int error = ForEachNumber(table.get(), [&](int fd) {
-    int failed = ReadWhole(table.get(), std::to_string(fd).c_str(), &text);
+    int failed = ReadRecord(table.get(), std::to_string(fd).c_str(), &text);
     if (failed == -EACCES || failed == -EPERM) problem = failed;
     if (failed < 0) return;
     FdInfo info;
@@ -113,7 +113,7 @@ int ProcProcess::ThreadWaitingForOfd(int fd) const {
   std::string text;
   for (int thread : Threads()) {
     std::string path = "task/" + std::to_string(thread) + "/syscall";
-    if (ReadWhole(directory_.get(), path.c_str(), &text) == 0 && SitsInOfdWait(text, fd)) return thread;
+    if (ReadRecord(directory_.get(), path.c_str(), &text) == 0 && SitsInOfdWait(text, fd)) return thread;
   }
   return 0;
 }
@@ -152,12 +152,12 @@ uint64_t ProcProcess::PidfdInode() const {
   if (!pidfd.ok() || locksmith::PidfdInode(pidfd.get(), &inode) < 0) return 0;
   // While the directory still answers, the process has not been reaped, so the pid has meant no other one.
   std::string stat;
-  return ReadWhole(directory_.get(), "stat", &stat) == 0 ? inode : 0;
+  return ReadRecord(directory_.get(), "stat", &stat) == 0 ? inode : 0;
 }
 
 bool ProcProcess::HasNoFiles() const {
   std::string stat;
-  if (ReadWhole(directory_.get(), "stat", &stat) < 0) return true;
+  if (ReadRecord(directory_.get(), "stat", &stat) < 0) return true;
   std::string_view fields = StatFields(stat);
   // state ppid pgrp session tty tpgid flags
   char state = '?';

@@ -45,7 +45,8 @@ inline bool Same(const LockRow& a, const LockRow& b) {
          (a.to_end || a.end == b.end);
 }
 
-inline bool Same(const std::vector<LockRow>& a, const std::vector<LockRow>& b) {
+template <typename Rows>
+inline bool Same(const Rows& a, const std::vector<LockRow>& b) {
   if (a.size() != b.size()) return false;
   for (size_t i = 0; i < a.size(); i++) {
     if (!Same(a[i], b[i])) return false;
