@@ -89,6 +89,17 @@ export const OBSERVERS: readonly Situation[] = [
     make: stage => seenBy(stage, IN_NEW_PID_NAMESPACE, 'posix'),
   },
   {
+    title: 'a flock seen from a new pid namespace that still has the old /proc',
+    why: 'the holder is in plain sight, under a number that means another process, or none, to system calls',
+    needs: [ROOT],
+    async make(stage) {
+      const file = newFile(stage);
+      const [pid] = await cast(stage, 'lock', file, 'flock', 'exclusive');
+      const as = ['unshare', '--pid', '--fork', '--kill-child'];
+      return {file, as, truth: {state: 'UNKNOWN', holders: [pid], complete: false}};
+    },
+  },
+  {
     title: 'a flock seen by another user under hidepid=2',
     why: 'the table names a process that /proc does not show',
     needs: [ROOT, NOBODY],
