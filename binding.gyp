@@ -13,6 +13,8 @@
         "native/fdinfo.cc",
         "native/proc_process.cc",
         "native/kcmp.cc",
+        "native/process_survey.cc",
+        "native/share_work.cc",
         "native/lock_survey.cc",
         "native/lock_values.cc",
         "native/pidfd.cc",

@@ -4,12 +4,12 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <functional>
-#include <unordered_map>
+#include <iterator>
 #include <unordered_set>
 
 #include "proc_files.h"
 #include "proc_process.h"
+#include "share_work.h"
 
 namespace locksmith {
 
@@ -17,42 +17,20 @@ namespace {
 
 constexpr int kRounds = 3;
 
-struct HashRow {
-  size_t operator()(const LockRow* row) const {
-    size_t seed = HashFile()(row->file);
-    for (uint64_t value : {static_cast<uint64_t>(row->pid), static_cast<uint64_t>(row->start),
-                           static_cast<uint64_t>(row->end), std::hash<std::string>()(row->kind)})
-      seed = MixHash(seed, value);
-    return seed;
-  }
-};
-
-struct SameRow {
-  bool operator()(const LockRow* a, const LockRow* b) const { return a->Same(*b); }
-};
-
-// Rows of a table by what they say. Equal rows are told by the first of them.
-using RowIndex = std::unordered_map<const LockRow*, uint32_t, HashRow, SameRow>;
-
-RowIndex IndexHeld(const std::deque<LockRow>& rows) {
-  RowIndex index;
-  index.reserve(rows.size());
-  for (uint32_t i = 0; i < rows.size(); i++)
-    if (!rows[i].waits()) index.emplace(&rows[i], i);
-  return index;
-}
-
-bool IsDenied(int error) { return error == -EACCES || error == -EPERM; }
-
 // One survey: what is wanted, and what was found.
 class Surveyor {
  public:
-  Surveyor(const SurveyRequest& request, LockSurvey* survey)
-      : request_(request), files_(request.files.begin(), request.files.end()), survey_(survey) {}
+  Surveyor(const SurveyRequest& request, LockSurvey* survey) : request_(request), survey_(survey) {
+    interest_.own_namespace = request.own_namespace;
+    interest_.paths = request.paths;
+    interest_.files = FileSet(request.files.begin(), request.files.end());
+    for (const FileKey& file : interest_.files) interest_.open_on.insert(file.inode);
+  }
 
   int Run() {
     proc_ = OpenDirectory(AT_FDCWD, request_.proc_root.c_str());
     if (!proc_.ok()) return proc_.get();
+    interest_.proc = proc_.get();
     for (int round = 1;; round++) {
       int error = Round();
       if (error < 0) return error;
@@ -66,15 +44,13 @@ class Surveyor {
   }
 
  private:
-  bool Wanted(const FileKey& file) const { return files_.empty() || files_.contains(file); }
-
   int Round() {
     *survey_ = {};
     visited_.clear();
     int error = ReadTable();
     if (error < 0) return error;
     IndexTable();
-    error = VisitLikely();
+    if (!request_.everywhere) error = VisitLikely();
     if (error < 0) return error;
     return NeedsAll() ? VisitAll() : 0;
   }
@@ -87,7 +63,7 @@ class Surveyor {
     std::deque<LockRow>& rows = survey_->rows;
     auto take = [&](LockRow&& row) {
       if (!row.waits()) {
-        kept = Wanted(row.file);
+        kept = interest_.Wants(row.file);
         held = kept ? LockRow() : row;
       } else if (!kept) {
         rows.push_back(std::move(held));
@@ -99,15 +75,13 @@ class Surveyor {
   }
 
   void IndexTable() {
-    index_ = IndexHeld(survey_->rows);
-    open_on_ = {};
-    for (const FileKey& file : files_) open_on_.insert(file.inode);
-    waited_for_ = {};
+    interest_.index = IndexHeld(survey_->rows);
+    interest_.waited_for = {};
     for (uint32_t i = 0; i < survey_->rows.size(); i++) {
       const LockRow& row = survey_->rows[i];
-      auto found = row.waits() ? index_.end() : index_.find(&row);
-      survey_->first.push_back(found == index_.end() ? i : found->second);
-      if (row.waits() && row.pid <= 0) waited_for_.insert(row.file.inode);
+      auto found = row.waits() ? interest_.index.end() : interest_.index.find(&row);
+      survey_->first.push_back(found == interest_.index.end() ? i : found->second);
+      if (row.waits() && row.pid <= 0) interest_.waited_for.insert(row.file.inode);
     }
   }
 
@@ -122,9 +96,9 @@ class Surveyor {
   int VisitLikely() {
     std::vector<int> pids = LikelyProcesses();
     for (size_t i = 0; i < pids.size(); i++) {
-      if (visited_.contains(pids[i])) continue;
+      if (!visited_.insert(pids[i]).second) continue;
       size_t before = survey_->shown.size();
-      int error = Visit(pids[i]);
+      int error = Take(pids[i], SurveyProcess(interest_, pids[i]));
       if (error < 0) return error;
       if (survey_->shown.size() == before) continue;
       std::vector<int> children = ProcProcess(proc_.get(), pids[i]).Children();
@@ -137,88 +111,49 @@ class Surveyor {
   bool NeedsAll() {
     if (request_.everywhere) return true;
     bool nameless = std::any_of(survey_->rows.begin(), survey_->rows.end(), [&](const LockRow& row) {
-      return row.waits() && row.pid <= 0 && Wanted(row.file);
+      return row.waits() && row.pid <= 0 && interest_.Wants(row.file);
     });
     return nameless || Unshown() > 0;
   }
 
   int VisitAll() {
     survey_->everywhere = true;
-    int problem = 0;
+    std::vector<int> pids;
     int error = ForEachNumber(proc_.get(), [&](int pid) {
-      int result = Visit(pid);
-      if (result < 0) problem = result;
+      if (!visited_.contains(pid)) pids.push_back(pid);
     });
-    return error < 0 ? error : problem;
-  }
-
-  // 0 or -EBADMSG; what can't be read is noted, what has ended is left out.
-  int Visit(int pid) {
-    if (!visited_.insert(pid).second) return 0;
-    ProcProcess process(proc_.get(), pid);
-    int problem = process.error();
-    if (problem == 0) problem = VisitTables(process);
-    if (IsDenied(problem) && !process.HasNoFiles()) survey_->unreadable.push_back(pid);
-    return problem == -EBADMSG ? problem : 0;
-  }
-
-  int VisitTables(const ProcProcess& process) {
-    int problem = 0;
-    size_t before = survey_->descriptors.size();
-    for (int thread : process.DescriptorTables(request_.own_namespace)) {
-      int error = process.ForEachDescriptor(
-          thread, [&](int fd, FdInfo&& info) { TakeDescriptor(process, thread, fd, std::move(info)); });
-      if (IsDenied(error) || error == -EBADMSG) problem = error;
+    if (error < 0) return error;
+    std::vector<ProcessFindings> findings(pids.size());
+    ShareWork(pids.size(), [&](size_t i) { findings[i] = SurveyProcess(interest_, pids[i]); });
+    for (size_t i = 0; i < pids.size(); i++) {
+      int failed = Take(pids[i], std::move(findings[i]));
+      if (failed < 0) error = failed;
     }
-    if (survey_->descriptors.size() > before && request_.own_namespace) {
-      uint64_t inode = process.PidfdInode();
-      for (size_t i = before; i < survey_->descriptors.size(); i++)
-        survey_->descriptors[i].pidfd_inode = inode;
-    }
-    return problem;
+    return error;
   }
 
-  void TakeDescriptor(const ProcProcess& process, int thread, int fd, FdInfo&& info) {
-    TakePlace(process, thread, fd, &info);
-    auto number = static_cast<uint32_t>(survey_->descriptors.size());
-    bool holds = false;
-    for (LockRow& lock : info.locks) {
-      auto found = index_.find(&lock);
-      if (found == index_.end() && !Wanted(lock.file)) continue;
-      survey_->shown.emplace_back(found == index_.end() ? AddRow(std::move(lock)) : found->second, number);
-      holds = true;
+  // Adds what was found in one process: 0, or the error of the look at it.
+  int Take(int pid, ProcessFindings&& findings) {
+    for (SurveyedDescriptor& descriptor : findings.descriptors) {
+      auto number = static_cast<uint32_t>(survey_->descriptors.size());
+      for (LockRow& lock : descriptor.locks) survey_->shown.emplace_back(NumberOf(std::move(lock)), number);
+      survey_->descriptors.push_back(std::move(descriptor));
     }
-    bool waited_for = waited_for_.contains(info.inode);
-    if (!holds && !waited_for && !open_on_.contains(info.inode)) return;
-    SurveyedDescriptor row;
-    row.pid = process.pid();
-    row.thread = thread;
-    row.fd = fd;
-    row.flags = info.flags;
-    row.mount_id = info.mount_id;
-    row.inode = info.inode;
-    if (waited_for) row.waiting_thread = process.ThreadWaitingForOfd(fd);
-    if (request_.paths) row.path = process.DescriptorPath(thread, fd);
-    survey_->descriptors.push_back(std::move(row));
+    std::move(findings.places.begin(), findings.places.end(), std::back_inserter(survey_->places));
+    if (findings.unreadable) survey_->unreadable.push_back(pid);
+    return findings.error;
   }
 
-  // A lock that the table did not have when it was read, or does not show to us at all.
-  uint32_t AddRow(LockRow&& row) {
+  // The row that says the same. One that the table did not have when it was read, or does not show to us at
+  // all, is added.
+  uint32_t NumberOf(LockRow&& lock) {
+    auto found = interest_.index.find(&lock);
+    if (found != interest_.index.end()) return found->second;
     auto number = static_cast<uint32_t>(survey_->rows.size());
-    survey_->rows.push_back(std::move(row));
+    survey_->rows.push_back(std::move(lock));
     survey_->first.push_back(number);
-    index_.emplace(&survey_->rows.back(), number);
+    interest_.index.emplace(&survey_->rows.back(), number);
     return number;
-  }
-
-  void TakePlace(const ProcProcess& process, int thread, int fd, FdInfo* info) {
-    if (info->in_flight > 0)
-      survey_->places.push_back({PlaceKind::kSocket, process.pid(), thread, fd, info->in_flight, {}, {}});
-    if (!info->registered.empty()) {
-      uint64_t count = info->registered.size();
-      survey_->places.push_back(
-          {PlaceKind::kRing, process.pid(), thread, fd, count, std::move(info->registered), {}});
-    }
   }
 
   // How many rows of wanted files no descriptor shows.
@@ -228,8 +163,8 @@ class Surveyor {
     std::unordered_set<uint32_t> shown;
     for (const auto& [row, descriptor] : survey_->shown) shown.insert(row);
     std::vector<const LockRow*> rows;
-    for (const auto& [row, number] : index_)
-      if (Wanted(row->file) && !shown.contains(number)) rows.push_back(row);
+    for (const auto& [row, number] : interest_.index)
+      if (interest_.Wants(row->file) && !shown.contains(number)) rows.push_back(row);
     return rows;
   }
 
@@ -262,13 +197,9 @@ class Surveyor {
   }
 
   const SurveyRequest& request_;
-  const FileSet files_;
   LockSurvey* survey_;
   Fd proc_;
-  RowIndex index_;
-  // Inodes alone: on which device a descriptor is open, fdinfo does not tell.
-  std::unordered_set<uint64_t> open_on_;
-  std::unordered_set<uint64_t> waited_for_;  // by somebody whom the table does not name
+  Interest interest_;
   std::unordered_set<int> visited_;
 };
 

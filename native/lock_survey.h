@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "proc_locks.h"
+#include "process_survey.h"
 
 namespace locksmith {
 
@@ -25,31 +25,6 @@ struct SurveyRequest {
   bool everywhere = false;
   // Tell where the descriptors lead to.
   bool paths = false;
-};
-
-// A descriptor that holds one of the locks, or is open on one of the files.
-struct SurveyedDescriptor {
-  int pid = 0;
-  int thread = 0;  // whose own table it is in; 0: that of the whole process
-  int fd = 0;
-  int flags = 0;
-  int mount_id = 0;
-  int waiting_thread = 0;  // sits in fcntl(F_OFD_SETLKW) on it; 0: none does
-  uint64_t inode = 0;
-  uint64_t pidfd_inode = 0;  // names the incarnation of the process; 0: not to be had
-  std::string path;
-};
-
-// Where an open file description may be that no descriptor of any process leads to.
-enum class PlaceKind { kSocket, kRing, kMapping };
-struct Place {
-  PlaceKind kind;
-  int pid = 0;
-  int thread = 0;
-  int fd = -1;
-  uint64_t count = 0;              // socket: descriptors in flight; ring: registered files; mapping: 0
-  std::vector<std::string> paths;  // ring: what its registered files are called
-  FileKey file = {};               // mapping: which file
 };
 
 struct LockSurvey {

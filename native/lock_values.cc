@@ -46,6 +46,7 @@ class Words {
 template <typename Array, typename Item>
 Napi::Value Column(Napi::Env env, const std::vector<Item>& items) {
   Array array = Array::New(env, items.size());
+  if (array.IsEmpty()) return array;  // no memory: an exception is on its way
   for (size_t i = 0; i < items.size(); i++) array[i] = items[i];
   return array;
 }

@@ -26,13 +26,14 @@ const MAIN = fileURLToPath(new URL('../dist/lib/cli/main.js', import.meta.url));
 
 /** All with 500 processes and 10,000 locks. */
 const ARRANGEMENTS = [
-  {holders: 500, locks: 20, idle: 0},
-  {holders: 200, locks: 50, idle: 300},
-  {holders: 10, locks: 1000, idle: 490},
+  {holders: 500, locks: 20, idle: 0, others: 0},
+  {holders: 500, locks: 20, idle: 0, others: 40},
+  {holders: 200, locks: 50, idle: 300, others: 40},
+  {holders: 10, locks: 1000, idle: 490, others: 10},
 ].map(arrangement => ({...arrangement, kind: values.kind}));
 
-const titleOf = ({holders, locks, idle, kind}) =>
-  `${holders} processes with ${locks} locks each (${kind}), and ${idle} idle ones`;
+const titleOf = ({holders, locks, idle, others, kind}) =>
+  `${holders} processes with ${locks} locks each (${kind}), and ${idle} idle ones; ${others} other descriptors each`;
 
 function must(good, what) {
   if (!good) throw new Error(`wrong answer: ${what}`);
@@ -50,9 +51,9 @@ function runProgram(command, ...args) {
   return true;
 }
 
-async function examine(file, state, leader) {
+async function examine(file, state, holder) {
   const verdict = await examineFile(file);
-  const right = verdict.state === state && verdict.holders.every(({pid}) => pid === leader);
+  const right = verdict.state === state && verdict.holders.every(({pid}) => pid === holder);
   must(right, `${file}: ${verdict.state}, held by ${verdict.holders.map(({pid}) => pid).join()}`);
 }
 
@@ -62,14 +63,14 @@ async function list(path, count, everywhere = true) {
 }
 
 /** What is measured: name, calls in a round, and the call itself. */
-function measuresOf({leader, files}, {holders, locks}) {
+function measuresOf({holder, files}, {holders, locks}) {
   const library = (name, call) => ({name, calls: CALLS, call});
   const program = (name, ...command) => ({name, calls: 1, call: async () => runProgram(...command)});
   return [
     program('lslocks', 'lslocks'),
-    library('examineFile, flock', () => examine(files.flock, 'ALIVE', leader)),
-    library('examineFile, OFD lock', () => examine(files.ofd, 'ALIVE', leader)),
-    library('examineFile, free', () => examine(files.free, 'FREE', leader)),
+    library('examineFile, flock', () => examine(files.flock, 'ALIVE', holder)),
+    library('examineFile, OFD lock', () => examine(files.ofd, 'ALIVE', holder)),
+    library('examineFile, free', () => examine(files.free, 'FREE', holder)),
     library('listLocks of a file, flock', () => list(files.flock, 1)),
     library('listLocks of a file, OFD lock', () => list(files.ofd, 1)),
     // One reading of the table may miss rows while others come and go.

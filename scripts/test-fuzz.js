@@ -20,7 +20,10 @@ const PROJECT = fileURLToPath(new URL('..', import.meta.url));
 const TARGETS = join(PROJECT, 'test/fuzz');
 const RECORDED = join(PROJECT, 'test/recorded');
 /** The parsers, and what a survey needs beside them. */
-const NATIVE = 'proc_locks proc_files fdinfo lock_survey proc_process kcmp pidfd'.split(' ');
+const NATIVE =
+  'proc_locks proc_files fdinfo lock_survey process_survey share_work background proc_process kcmp pidfd'.split(
+    ' ',
+  );
 const COMPILER =
   'clang++-14 -std=c++20 -D_GNU_SOURCE -Wall -Wextra -Werror -g -O2 -fno-omit-frame-pointer'.split(' ');
 const SANITIZERS = ['-fsanitize=address,undefined', '-fno-sanitize-recover=all'];

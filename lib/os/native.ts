@@ -232,19 +232,21 @@ export interface Native {
 }
 
 const root = fileURLToPath(new URL('../../../', import.meta.url));
-const report = process.report.getReport() as {header: {glibcVersionRuntime?: string}};
-const libc = report.header.glibcVersionRuntime ? 'glibc' : 'musl';
+const prebuilds = join(root, 'prebuilds', `linux-${process.arch}`);
 
-/** Places where the addon may be, the shipped one first (files below the package's root). */
-const CANDIDATES = [
-  ['prebuilds', `linux-${process.arch}`, `locksmith-linux.${libc}.node`],
-  ['build', 'Release', 'locksmith.node'],
-];
+/** Which libc this Node runs with. Asking takes milliseconds, so only who has shipped builds to choose from does. */
+function libc(): 'glibc' | 'musl' {
+  const report = process.report.getReport() as {header: {glibcVersionRuntime?: string}};
+  return report.header.glibcVersionRuntime ? 'glibc' : 'musl';
+}
 
-/** The addon that is loaded: the first that exists. One exact file, so that a build for another libc is never tried. */
-export const addonFile: string =
-  CANDIDATES.map(parts => join(root, ...parts)).find(file => existsSync(file)) ??
-  join(root, 'build/Release/locksmith.node');
+function shippedFile(): string | undefined {
+  const file = existsSync(prebuilds) ? join(prebuilds, `locksmith-linux.${libc()}.node`) : undefined;
+  return file !== undefined && existsSync(file) ? file : undefined;
+}
+
+/** The addon that is loaded: the shipped one, else that which was built here. One exact file, so that a build for another libc is never tried. */
+export const addonFile: string = shippedFile() ?? join(root, 'build/Release/locksmith.node');
 
 export const native: Native = bindings({
   bindings: basename(addonFile),

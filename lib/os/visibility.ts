@@ -48,7 +48,7 @@ function outside({pidNamespace, ownProc, procRoot}: System): Gap[] {
   if (!ownProc)
     return [
       {
-        what: 'threads with descriptors of their own, and which processes are still the same',
+        what: 'which processes these are, and threads with descriptors of their own',
         why: `${procRoot} belongs to another pid namespace; mount one of this namespace there (mount -t proc proc ${procRoot})`,
         visibleTo: null,
       },
@@ -63,7 +63,8 @@ function outside({pidNamespace, ownProc, procRoot}: System): Gap[] {
   ];
 }
 
-/** What a survey did not see. Nothing when it did not have to look at all processes. */
+/** What a survey did not see. When it did not have to look at all processes, those whom it met may still not be told. */
 export function gapsOf(system: System, {everywhere, unreadable: pids}: Survey): Gap[] {
-  return everywhere ? [...unreadable(system, pids), ...hidden(system), ...outside(system)] : [];
+  if (everywhere) return [...unreadable(system, pids), ...hidden(system), ...outside(system)];
+  return system.ownProc ? [] : outside(system);
 }

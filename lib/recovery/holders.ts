@@ -23,8 +23,16 @@ function evidenceOf({pid, identity, command, state, frozen}: ProcessFacts): Evid
   };
 }
 
+/** Their numbers in a procfs of another pid namespace are not ours: system calls would meet others. */
+function strangeProc({procRoot}: System): HoldersSeen {
+  const follows = 'whether those who hold it can run is not known';
+  const saw = 'it belongs to another pid namespace, so its pids are not those of system calls';
+  return {state: undefined, evidence: [{looked: procRoot, saw, follows}]};
+}
+
 /** Looks at each holder once. */
 export function examineHolders(system: System, holders: readonly Holder[]): HoldersSeen {
+  if (!system.ownProc && holders.length > 0) return strangeProc(system);
   const byPid = new Map(holders.map(holder => [holder.pid, holder]));
   const running = Array.from(byPid.values(), holder => ({
     holder,

@@ -462,6 +462,7 @@ const SAID: [State, bigint, bigint, boolean, Partial<Said>?][] = [
   ['ALIVE', 40n, 45n, true],
   ['ALIVE', 41n, 45n, false],
   ['ALIVE', 41n, 50n, true],
+  ['ALIVE', 41n, 50n, false, {holders: []}],
   ['ALIVE', 61n, 65n, false],
   ['ALIVE', 24n, 25n, false],
   ['ALIVE', 24n, 26n, true],

@@ -113,10 +113,16 @@ function wasOwner({lives, recoveries}: History, said: Said): boolean {
 
 /** ALIVE and FROZEN: somebody who exists has the guard or owns the bit. */
 function contradictHeld(history: History, said: Said): string | undefined {
-  const {hadGuard} = history;
+  const {lives, hadGuard} = history;
   if (said.identity !== null && !wasOwner(history, said)) return 'that owner did not own it at any moment';
   if (!heldTimes(history).some(time => meets(said, time)))
     return 'all who ever had it were gone before, with every copy of the guard';
+  const wasGone = lives.some(
+    ({identity, goneSince}) =>
+      identity === said.identity && goneSince !== undefined && goneSince < said.before,
+  );
+  // Somebody else may pass through the guard then, and is named.
+  if (wasGone && said.holders.length === 0) return 'the owner was gone before, and nobody else is named';
   const strangers = said.holders.filter(pid => !hadGuard.has(pid));
   return strangers.length === 0 ? undefined : `pid ${strangers.join()} never had the guard`;
 }

@@ -35,6 +35,17 @@ export const OBSERVERS: readonly Situation[] = [
       return {file, truth: {state: 'ALIVE', holders: [pid]}};
     },
   },
+  {
+    title: 'a flock whose taker has ended in a pid namespace, seen from there, while its child goes on',
+    why: 'the kernel leaves out the row, since the taker has no pid there any more; the child shows the lock',
+    needs: [ROOT],
+    async make(stage) {
+      const file = newFile(stage);
+      const [init] = await cast(stage, 'namespace', file, 'flock', 'exclusive', 'orphan');
+      const as = ['nsenter', '--target', String(init), '--pid', 'unshare', '--mount-proc'];
+      return {file, as, truth: {state: 'ALIVE', holders: [3]}, extras: {'the dead taker': 2}};
+    },
+  },
   ...(['flock', 'ofd'] as const).map(
     (kind): Situation => ({
       title: `${kind === 'ofd' ? 'an OFD lock' : 'a flock'} of a holder in another mount namespace`,
