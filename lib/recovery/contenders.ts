@@ -63,6 +63,8 @@ async function untilSomethingChanges(
   closes: number,
   outer: AbortSignal,
 ): Promise<void> {
+  // The deadline may have come while the contenders were listed; an event that was is not told again.
+  outer.throwIfAborted();
   const end = new AbortController();
   const stop = () => end.abort(outer.reason);
   outer.addEventListener('abort', stop, {once: true});

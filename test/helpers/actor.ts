@@ -1,10 +1,10 @@
 /** How does a test lead another process? By commands over IPC, each answered when it is done; death is awaited, not guessed. */
 import {type ChildProcess, fork} from 'node:child_process';
 import {once} from 'node:events';
-import {readFileSync} from 'node:fs';
 import {fileURLToPath} from 'node:url';
 import type {ExecutionContext} from 'ava';
 import {waitForExit} from '../../lib/os/process.js';
+import {stopProcess} from './proc-state.js';
 import type {Scratch} from './scratch.js';
 
 export type Command =
@@ -85,8 +85,7 @@ export class Actor {
 
   /** SIGSTOP, until the kernel says that it is stopped. */
   stop(): void {
-    this.#child.kill('SIGSTOP');
-    while (!/^State:\s+T/m.test(readFileSync(`/proc/${this.pid}/status`, 'utf8')));
+    stopProcess(this.pid);
   }
 
   continue(): void {

@@ -1,7 +1,6 @@
 /** How does a harness lead owners, and those who keep their descriptors, and know when each was gone? Real processes, told by handshakes. */
 import {type ChildProcess, fork} from 'node:child_process';
 import {once} from 'node:events';
-import {readFileSync} from 'node:fs';
 import {createServer, type Server, type Socket} from 'node:net';
 import {createInterface, type Interface} from 'node:readline';
 import type {Duplex} from 'node:stream';
@@ -9,6 +8,7 @@ import {fileURLToPath} from 'node:url';
 import {waitForExit} from '../../lib/os/process.js';
 import type {RootOptions} from '../../lib/lock/layout.js';
 import {now, type Stop} from './owner-history.js';
+import {stopProcess} from './proc-state.js';
 
 export type OrderName = 'acquire' | 'release' | 'recover' | 'give-to' | 'pass-by' | 'become';
 
@@ -87,8 +87,7 @@ export class ObservedOwner implements Mortal {
 /** Stops a process, until the kernel says that it is. */
 export function stop({pid}: Mortal): Stop {
   const begins = {from: now(), to: 0n};
-  process.kill(pid, 'SIGSTOP');
-  while (!/^State:\s+T/m.test(readFileSync(`/proc/${pid}/status`, 'utf8')));
+  stopProcess(pid);
   begins.to = now();
   return {begins, ends: {from: 2n ** 63n, to: undefined}};
 }

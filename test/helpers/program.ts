@@ -1,6 +1,5 @@
 /** How does a test start a program that says by lines what it has done? */
 import {spawn} from 'node:child_process';
-import {readFileSync} from 'node:fs';
 import type {ExecutionContext} from 'ava';
 import {Started} from './cli.js';
 import {compile, fixture} from './native.js';
@@ -15,11 +14,6 @@ export function startProgram(t: ExecutionContext, file: string, ...args: string[
 /** Compiles a fixture in C and starts it. */
 export function startFixture(t: ExecutionContext, name: string, ...args: string[]): Started {
   return startProgram(t, compile(t, name), ...args);
-}
-
-/** Waits until the kernel shows a process or thread (`PID/task/TID`) in one of these states. */
-export function awaitState(id: number | string, letters: string): void {
-  while (!letters.includes(/\) (\S) [^)]*$/.exec(readFileSync(`/proc/${id}/stat`, 'utf8'))?.[1] ?? '?'));
 }
 
 /** Starts a process that its parent never collects: it stays a zombie once it has ended, until the test has. */

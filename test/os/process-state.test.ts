@@ -7,7 +7,8 @@ import {examineProcess, type Presence, type ProcessFacts, waitForExit} from '../
 import {readSystem} from '../../lib/os/system.js';
 import {asRoot, testWith} from '../helpers/here.js';
 import {scratch} from '../helpers/native.js';
-import {awaitState, observe, startFixture, startProgram} from '../helpers/program.js';
+import {awaitState, stopProcess} from '../helpers/proc-state.js';
+import {observe, startFixture, startProgram} from '../helpers/program.js';
 
 const system = readSystem();
 
@@ -34,8 +35,7 @@ test('a leader that has ended is no death while another thread lives', async t =
 
 test('SIGSTOP freezes a process whose leader has ended as well', async t => {
   const [pid, , second] = await inState(t, 'leader-ended');
-  process.kill(pid, 'SIGSTOP');
-  awaitState(`${pid}/task/${second}`, 'T');
+  stopProcess(pid);
   t.is(facts(t, pid).frozen, 'it is stopped by a signal (state T)');
   t.is(facts(t, pid).state, 'T');
   process.kill(pid, 'SIGCONT');

@@ -14,7 +14,8 @@ import {
 } from '../../lib/os/process.js';
 import {readSystem} from '../../lib/os/system.js';
 import {asRoot, testWith} from '../helpers/here.js';
-import {awaitState, observe, startUncollected} from '../helpers/program.js';
+import {stopProcess} from '../helpers/proc-state.js';
+import {observe, startUncollected} from '../helpers/program.js';
 
 const system = readSystem();
 
@@ -65,8 +66,7 @@ test('a zombie has ended, under the identity that it had', async t => {
 test('a stopped process is frozen, and says by what', async t => {
   const one = child(t);
   await once(one, 'spawn');
-  one.kill('SIGSTOP');
-  awaitState(one.pid ?? 0, 'T');
+  stopProcess(one.pid ?? 0);
   const presence = examineProcess(system, one.pid ?? 0);
   t.regex((presence.kind === 'running' && presence.facts.frozen) || '', /stopped by a signal/);
 });

@@ -9,7 +9,8 @@ import {isFirstPidNamespace, isFirstTimeNamespace, readSystem, type System} from
 import {explainDeath} from '../../lib/recovery/death.js';
 import {actor} from '../helpers/actor.js';
 import {kernelIs, testWith} from '../helpers/here.js';
-import {awaitState, startProgram, startUncollected} from '../helpers/program.js';
+import {awaitState} from '../helpers/proc-state.js';
+import {startProgram, startUncollected} from '../helpers/program.js';
 import {openScratch, scratch} from '../helpers/scratch.js';
 
 /** Without the kernel's log, for what has no part in it. */

@@ -6,6 +6,7 @@ import {setImmediate} from 'node:timers/promises';
 import {newFile} from './places.js';
 import {cgroupRoot, FREEZER_V1, FREEZER_V2, ROOT, type Scene, type Situation} from './situation.js';
 import {cast, type Stage} from './stage.js';
+import {stopProcess} from '../helpers/proc-state.js';
 
 /** A cgroup of its own, below that of nobody. To be made before the processes that go into it, since it goes after them. */
 function newCgroup(stage: Stage, version: 1 | 2): string {
@@ -47,11 +48,10 @@ async function inFrozenCgroup(stage: Stage, version: 1 | 2): Promise<Scene> {
   return {file, truth: {state: 'FROZEN', holders: [pid]}};
 }
 
-/** Stops a process, and resolves when it stands. */
-async function stop(stage: Stage, pid: number): Promise<void> {
+/** Stops a process until the end. */
+function stop(stage: Stage, pid: number): void {
   stage.onEnd(() => process.kill(pid, 'SIGCONT'));
-  process.kill(pid, 'SIGSTOP');
-  while (!/^State:\tT/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'))) await setImmediate();
+  stopProcess(pid);
 }
 
 export const PROCESSES: readonly Situation[] = [
@@ -92,7 +92,7 @@ export const PROCESSES: readonly Situation[] = [
     async make(stage) {
       const file = newFile(stage);
       const [pid] = await cast(stage, 'lock', file, 'flock', 'exclusive');
-      await stop(stage, pid);
+      stop(stage, pid);
       return {file, truth: {state: 'FROZEN', holders: [pid]}};
     },
   },
@@ -103,7 +103,7 @@ export const PROCESSES: readonly Situation[] = [
       const file = newFile(stage);
       const [stopped] = await cast(stage, 'lock', file, 'ofd', 'shared');
       const [running] = await cast(stage, 'lock', file, 'ofd', 'shared');
-      await stop(stage, stopped);
+      stop(stage, stopped);
       return {file, truth: {state: 'ALIVE', holders: [stopped, running]}};
     },
   },

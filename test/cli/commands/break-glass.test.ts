@@ -1,5 +1,6 @@
 import test from 'ava';
 import {bench, guardedBench, occupy} from '../../helpers/cli.js';
+import {stopProcess} from '../../helpers/proc-state.js';
 
 test('owner and epoch must be the ones in force', async t => {
   const made = bench(t);
@@ -45,8 +46,8 @@ test('there is nothing to break on a free lock', async t => {
 test('a frozen owner loses the lock, and is fenced when it wakes', async t => {
   const made = bench(t);
   const {started, shell, finish} = await occupy(made);
-  process.kill(shell, 'SIGSTOP');
-  started.child.kill('SIGSTOP');
+  stopProcess(shell);
+  stopProcess(started.pid);
   const {epoch} = await made.json<{epoch: number}>('explain', made.name);
   const named = ['--owner', String(started.pid), '--epoch', String(epoch), '--reason', 'hangs in a debugger'];
   const {code, stdout, stderr} = await made.run(['break-glass', made.name, ...named, '--json']);

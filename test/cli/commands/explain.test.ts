@@ -3,6 +3,7 @@ import {join} from 'node:path';
 import test from 'ava';
 import {tryLock} from '../../../lib/index.js';
 import {bench, guardedBench, occupy, orphan} from '../../helpers/cli.js';
+import {stopProcess} from '../../helpers/proc-state.js';
 
 const FIELDS = [
   'name',
@@ -52,7 +53,7 @@ test('a living owner is ALIVE, with his pid, his purpose and his program among t
 test('a stopped owner is FROZEN', async t => {
   const made = bench(t);
   const {started, finish} = await occupy(made);
-  started.child.kill('SIGSTOP');
+  stopProcess(started.pid);
   const {stdout} = await made.run(['explain', made.name]);
   t.regex(stdout, /^ {2}state +FROZEN$/m);
   t.regex(stdout, new RegExp(`kill -CONT ${started.pid}`));

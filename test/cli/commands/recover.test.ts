@@ -1,6 +1,7 @@
 import {openSync, closeSync} from 'node:fs';
 import test from 'ava';
 import {bench, guardedBench, occupy, orphan} from '../../helpers/cli.js';
+import {stopProcess} from '../../helpers/proc-state.js';
 
 const STEPS = [
   'recovery-lock',
@@ -67,7 +68,7 @@ test('a living and a frozen owner are refused with 1, and nothing changes', asyn
   const alive = await made.run(['recover', made.name]);
   t.is(alive.code, 1);
   t.true(alive.stderr.includes('who lives') && alive.stderr.includes('break-glass'));
-  started.child.kill('SIGSTOP');
+  stopProcess(started.pid);
   const frozen = await made.run(['recover', made.name, '--json']);
   t.is(frozen.code, 1);
   t.like(JSON.parse(frozen.stderr), {error: {code: 'ERR_NOT_DEAD', verdict: {state: 'FROZEN'}}});
