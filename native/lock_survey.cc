@@ -5,8 +5,11 @@
 #include <algorithm>
 #include <cerrno>
 #include <iterator>
+#include <set>
+#include <unordered_map>
 #include <unordered_set>
 
+#include "kcmp.h"
 #include "proc_files.h"
 #include "proc_process.h"
 #include "share_work.h"
@@ -16,6 +19,23 @@ namespace locksmith {
 namespace {
 
 constexpr int kRounds = 3;
+
+// A lock of the table of which there are more than descriptors show.
+struct Unshown {
+  const LockRow* row;
+  size_t count;  // how many rows say this
+};
+
+// An order of descriptors in which copies of one open file description are the same. Where that can't be told
+// (without the right to compare), all are different, so that nothing seems to be missing.
+struct DescriptionOrder {
+  bool can_compare;
+  bool operator()(const SurveyedDescriptor* a, const SurveyedDescriptor* b) const {
+    int order = can_compare ? CompareDescriptions(a->task(), a->fd, b->task(), b->fd) : -EPERM;
+    return order < 0 || order > 2 ? a < b : order == 1;
+  }
+};
+using DescriptionSet = std::set<const SurveyedDescriptor*, DescriptionOrder>;
 
 // One survey: what is wanted, and what was found.
 class Surveyor {
@@ -34,13 +54,13 @@ class Surveyor {
     for (int round = 1;; round++) {
       int error = Round();
       if (error < 0) return error;
-      if (Unshown() == 0 || round == kRounds) break;
+      if (unshown_.empty() || round == kRounds) break;
       bool gone = false;
       error = AnyUnshownGone(&gone);
       if (error < 0) return error;
       if (!gone) break;
     }
-    return Unshown() == 0 ? ForgetPlaces() : FindMappings();
+    return unshown_.empty() ? ForgetPlaces() : FindMappings();
   }
 
  private:
@@ -52,7 +72,11 @@ class Surveyor {
     IndexTable();
     if (!request_.everywhere) error = VisitLikely();
     if (error < 0) return error;
-    return NeedsAll() ? VisitAll() : 0;
+    FindUnshown();
+    if (!NeedsAll()) return 0;
+    error = VisitAll();
+    FindUnshown();
+    return error;
   }
 
   // A lock that somebody waits for is kept whatever file it is on: chains of waiters go from file to file.
@@ -108,12 +132,12 @@ class Surveyor {
   }
 
   // The processes that the table or the caller name settle it when each lock is shown, and each waiter told.
-  bool NeedsAll() {
+  bool NeedsAll() const {
     if (request_.everywhere) return true;
     bool nameless = std::any_of(survey_->rows.begin(), survey_->rows.end(), [&](const LockRow& row) {
       return row.waits() && row.pid <= 0 && interest_.Wants(row.file);
     });
-    return nameless || Unshown() > 0;
+    return nameless || !unshown_.empty();
   }
 
   int VisitAll() {
@@ -156,16 +180,29 @@ class Surveyor {
     return number;
   }
 
-  // How many rows of wanted files no descriptor shows.
-  size_t Unshown() const { return UnshownRows().size(); }
+  // How often each held row stands in the table, by the number of the first that says the same.
+  std::unordered_map<uint32_t, size_t> CountAlike() const {
+    std::unordered_map<uint32_t, size_t> counts;
+    for (uint32_t i = 0; i < survey_->rows.size(); i++)
+      if (!survey_->rows[i].waits()) counts[survey_->first[i]]++;
+    return counts;
+  }
 
-  std::vector<const LockRow*> UnshownRows() const {
-    std::unordered_set<uint32_t> shown;
-    for (const auto& [row, descriptor] : survey_->shown) shown.insert(row);
-    std::vector<const LockRow*> rows;
-    for (const auto& [row, number] : interest_.index)
-      if (interest_.Wants(row->file) && !shown.contains(number)) rows.push_back(row);
-    return rows;
+  // Rows of wanted files that no descriptor shows. Of shared locks that say the same there must be as many
+  // open file descriptions as there are rows.
+  void FindUnshown() {
+    std::unordered_map<uint32_t, DescriptionSet> shown;
+    for (const auto& [row, descriptor] : survey_->shown)
+      shown.try_emplace(row, DescriptionOrder{request_.own_namespace})
+          .first->second.insert(&survey_->descriptors[descriptor]);
+    std::unordered_map<uint32_t, size_t> alike = CountAlike();
+    unshown_.clear();
+    for (const auto& [row, number] : interest_.index) {
+      if (!interest_.Wants(row->file)) continue;
+      auto found = shown.find(number);
+      bool short_of = found == shown.end() || (row->access == "READ" && found->second.size() < alike[number]);
+      if (short_of) unshown_.push_back({row, alike[number]});
+    }
   }
 
   // A lock that was given back while we looked at the processes is no mystery: look again.
@@ -174,9 +211,11 @@ class Surveyor {
     int error = ReadLockTable((request_.proc_root + "/locks").c_str(),
                               [&](LockRow&& row) { now.push_back(std::move(row)); });
     if (error < 0) return error;
-    RowIndex still = IndexHeld(now);
-    std::vector<const LockRow*> rows = UnshownRows();
-    *gone = std::any_of(rows.begin(), rows.end(), [&](const LockRow* row) { return !still.contains(row); });
+    std::unordered_map<const LockRow*, size_t, HashRow, SameRow> still;
+    for (const LockRow& row : now)
+      if (!row.waits()) still[&row]++;
+    *gone = std::any_of(unshown_.begin(), unshown_.end(),
+                        [&](const Unshown& lost) { return still[lost.row] < lost.count; });
     return 0;
   }
 
@@ -187,7 +226,7 @@ class Surveyor {
 
   int FindMappings() {
     FileSet lost;
-    for (const LockRow* row : UnshownRows()) lost.insert(row->file);
+    for (const Unshown& unshown : unshown_) lost.insert(unshown.row->file);
     return ForEachNumber(proc_.get(), [&](int pid) {
       ProcProcess process(proc_.get(), pid);
       if (process.error() < 0) return;
@@ -201,6 +240,7 @@ class Surveyor {
   Fd proc_;
   Interest interest_;
   std::unordered_set<int> visited_;
+  std::vector<Unshown> unshown_;
 };
 
 }  // namespace

@@ -49,6 +49,9 @@ struct SurveyedDescriptor {
   uint64_t pidfd_inode = 0;    // names the incarnation of the process; 0: not to be had
   std::string path;            // where it leads to; empty unless asked for
   std::vector<LockRow> locks;  // those of its locks that are looked for
+
+  // The task in whose table of descriptors it is, for system calls that want one.
+  int task() const { return thread == 0 ? pid : thread; }
 };
 
 // Where an open file description may be that no descriptor of any process leads to.

@@ -88,11 +88,11 @@ function describe({fd, thread}: Descriptor): string {
   return thread === undefined ? `${fd}` : `${fd} of thread ${thread}`;
 }
 
-/** The descriptors that hold this very lock, as far as shared locks that say the same can be told apart. */
+/** The descriptors that hold this very lock, as far as shared locks that say the same can be told apart. With fewer open file descriptions than locks, some of the locks are shown by nobody. */
 function descriptorsOf({shownBy, twin}: SurveyedLock): readonly Descriptor[] {
   if (twin.count === 1) return shownBy;
   const groups = groupByDescription(shownBy);
-  return groups?.length === twin.count ? (groups[twin.index] ?? []) : shownBy;
+  return groups && groups.length <= twin.count ? (groups[twin.index] ?? []) : shownBy;
 }
 
 function holderOf({row}: SurveyedLock, descriptors: readonly [Descriptor, ...Descriptor[]]): Holder {
@@ -107,8 +107,7 @@ function holderOf({row}: SurveyedLock, descriptors: readonly [Descriptor, ...Des
 }
 
 /** One holder a process, whatever the number of its descriptors. */
-function holdersOf(lock: SurveyedLock): Holder[] {
-  const descriptors = descriptorsOf(lock);
+function holdersOf(lock: SurveyedLock, descriptors: readonly Descriptor[]): Holder[] {
   const byPid = new Map<number, [Descriptor, ...Descriptor[]]>();
   for (const descriptor of descriptors) {
     const known = byPid.get(descriptor.pid);
@@ -177,8 +176,9 @@ export function listSurveyed(system: System, survey: Survey, path?: Buffer): Loc
   const find = ofdWaiters(system, survey);
   const name = path && pathText(path);
   const list = (lock: SurveyedLock): ListedLock => {
-    const {row, shownBy} = lock;
-    const lost = shownBy.length === 0;
+    const {row} = lock;
+    const descriptors = descriptorsOf(lock);
+    const lost = descriptors.length === 0;
     const suspects = lost ? suspectsOf(system, survey.places, {id: row, path}) : [];
     return {
       kind: kindOf(row),
@@ -188,11 +188,11 @@ export function listSurveyed(system: System, survey: Survey, path?: Buffer): Loc
       inode: row.inode,
       start: row.start,
       end: row.end,
-      holders: lost ? holdersByExclusion(lock, suspects, gaps) : holdersOf(lock),
+      holders: lost ? holdersByExclusion(lock, suspects, gaps) : holdersOf(lock, descriptors),
       suspects,
       waiters: waitersOf(lock, find),
       taker: row.pid > 0 ? row.pid : undefined,
-      path: name ?? shownBy.find(each => each.path !== '')?.path,
+      path: name ?? descriptors.find(each => each.path !== '')?.path,
     };
   };
   const locks = survey.locks.map(list);

@@ -49,6 +49,24 @@ export const HIDDEN: readonly Situation[] = [
     why: 'a message within a message: only the outer socket has a descriptor',
     make: stage => inFlight(stage, newFile(stage), 'ofd', 'nested'),
   },
+  {
+    title: 'a shared OFD lock in the queue of a socket, beside one that says the same and that a process has',
+    why: 'two rows that are equal, and one description that is shown',
+    async make(stage) {
+      const file = newFile(stage);
+      const [pid] = await cast(stage, 'lock', file, 'ofd', 'shared');
+      const [sender, receiver] = (await cast(stage, 'pass', file, 'ofd', 'shared', 'queued')) as [
+        number,
+        number,
+      ];
+      const suspects = [{pid: receiver, place: 'socket'}] as const;
+      return {
+        file,
+        truth: {state: 'ALIVE', holders: [pid], suspects, descriptions: [[pid], []]},
+        extras: {'the sender, who has it no more': sender},
+      };
+    },
+  },
   ...(['flock', 'ofd'] as const).map(
     (kind): Situation => ({
       title: `${kind === 'ofd' ? 'an OFD lock' : 'a flock'} whose file is closed, but mapped`,
