@@ -30,9 +30,8 @@ function readThread(directory: string, id: string, freezer: FreezerReader): Thre
   try {
     const own = `${directory}/task/${id}`;
     const stat = readStat(own);
-    // What runs just now is not frozen, or not yet.
-    const frozen = stat.state === 'R' ? undefined : (STOPPED[stat.state] ?? freezer.frozen(own));
-    return {id, stat, frozen};
+    // Also in state R: a frozen thread that is woken shows it until it has found the freezer again.
+    return {id, stat, frozen: STOPPED[stat.state] ?? freezer.frozen(own)};
   } catch (error) {
     if (hasCode(error, 'ENOENT', 'ESRCH')) return undefined;
     throw error;
