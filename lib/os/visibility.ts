@@ -1,7 +1,7 @@
 /** What could a look at all processes not see, and how could it be seen? */
 import type {Survey} from './lock-survey.js';
 import {readMounts} from './mounts.js';
-import type {System} from './system.js';
+import {isFirstPidNamespace, type System} from './system.js';
 
 /** Something that could not be looked at. */
 export interface Gap {
@@ -11,9 +11,6 @@ export interface Gap {
   /** From where it could be seen: with root's rights, or outside this container; null when nowhere. */
   readonly visibleTo: 'root' | 'host' | null;
 }
-
-/** Inode of the first pid namespace of a machine, PROC_PID_INIT_INO (include/linux/proc_ns.h). */
-const FIRST_PID_NAMESPACE = 'pid:[4026531836]';
 
 function unreadable(system: System, pids: readonly number[]): Gap[] {
   if (pids.length === 0) return [];
@@ -44,7 +41,8 @@ function hidden(system: System): Gap[] {
       ];
 }
 
-function outside({pidNamespace, ownProc, procRoot}: System): Gap[] {
+function outside(system: System): Gap[] {
+  const {pidNamespace, ownProc, procRoot} = system;
   if (!ownProc)
     return [
       {
@@ -53,7 +51,7 @@ function outside({pidNamespace, ownProc, procRoot}: System): Gap[] {
         visibleTo: null,
       },
     ];
-  if (pidNamespace === FIRST_PID_NAMESPACE) return [];
+  if (isFirstPidNamespace(system)) return [];
   return [
     {
       what: 'processes outside this pid namespace',

@@ -15,10 +15,10 @@ function sameIncarnation({identity}: Holder, facts: ProcessFacts): boolean {
   return identity === undefined || identity === facts.identity;
 }
 
-function evidenceOf({pid, identity, command, state, frozen}: ProcessFacts): Evidence {
+function evidenceOf({pid, identity, command, state, frozen, remarks}: ProcessFacts): Evidence {
   return {
     looked: `holder pid ${pid} (${identity})`,
-    saw: `${command} exists, ${frozen ?? `state ${state}`}`,
+    saw: [`${command} exists, ${frozen ?? `state ${state}`}`, ...remarks].join('; '),
     follows: frozen === undefined ? 'it keeps its lock' : 'it keeps its lock, but can not run',
   };
 }
