@@ -115,10 +115,29 @@ function judgeHolders(config: ConfigLock, {holders}: Sight): Judgement {
   return {state, evidence};
 }
 
+/** What the pid of an owner means can be unknown here, as that of one in a container. The inode of its pidfd names it everywhere in this boot. */
+function findOwner({system}: ConfigLock, {holders}: Sight, {record}: Claim): Holder | undefined {
+  if (record?.owner.bootId !== system.bootId) return undefined;
+  return holders.find(({identity}) => identity?.startsWith('pidfd:') && identity === record.owner.identity);
+}
+
+/** The owner could not be looked up; but he may be among those who were found with the guard. */
+function judgeUnknown(config: ConfigLock, sight: Sight, claim: Claim): Judgement {
+  const owner = findOwner(config, sight, claim);
+  if (owner === undefined) return {state: 'UNKNOWN', evidence: claim.evidence};
+  const {state = 'UNKNOWN', evidence} = examineHolders(config.system, [owner]);
+  const found = {
+    looked: `identity of those who have the guard`,
+    saw: `pid ${owner.pid} here has that of the owner on record (${owner.identity})`,
+    follows: 'it is the owner, whatever its pid where it lives',
+  };
+  return {state, evidence: [...claim.evidence, found, ...evidence]};
+}
+
 /** The bit is set: who set it, and who has the guard, decide. */
 function judgeClaim(config: ConfigLock, sight: Sight, claim: Claim): Judgement {
   const {existence, resigned, evidence} = claim;
-  if (existence === 'unknown') return {state: 'UNKNOWN', evidence};
+  if (existence === 'unknown') return judgeUnknown(config, sight, claim);
   if (!sight.guardHeld && (existence === 'gone' || resigned)) return {state: 'DEAD', evidence};
   if (existence !== 'gone') return {state: existence === 'frozen' ? 'FROZEN' : 'ALIVE', evidence};
   const holders = judgeHolders(config, sight);

@@ -1,5 +1,5 @@
 /** How does a test lead another process? By commands over IPC, each answered when it is done; death is awaited, not guessed. */
-import {type ChildProcess, fork} from 'node:child_process';
+import {type ChildProcess, spawn} from 'node:child_process';
 import {once} from 'node:events';
 import {fileURLToPath} from 'node:url';
 import type {ExecutionContext} from 'ava';
@@ -93,11 +93,17 @@ export class Actor {
   }
 }
 
-/** Starts an actor on a scratch; it is killed when the test has ended. */
-export async function actor(t: ExecutionContext, {file, roots}: Scratch): Promise<Actor> {
-  const child = fork(fileURLToPath(new URL('../fixtures/actor.js', import.meta.url)), [
-    JSON.stringify({file, roots}),
-  ]);
+/** Starts an actor on a scratch; it is killed when the test has ended. `inside`: a command that puts it somewhere else, and ends with it. */
+export async function actor(
+  t: ExecutionContext,
+  {file, roots}: Scratch,
+  inside: readonly string[] = [],
+): Promise<Actor> {
+  const program = fileURLToPath(new URL('../fixtures/actor.js', import.meta.url));
+  const [command, ...before] = [...inside, process.execPath];
+  const child = spawn(command, [...before, program, JSON.stringify({file, roots})], {
+    stdio: ['inherit', 'inherit', 'inherit', 'ipc'],
+  });
   const started = new Actor(child);
   t.teardown(() => started.kill());
   await once(child, 'message');
