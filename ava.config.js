@@ -1,8 +1,14 @@
 // Which tests run? Those of test/vm inside the test machine, all others outside.
 const insideVm = process.env.LOCKSMITH_INSIDE_VM !== undefined;
+// An instrumented addon tells nothing of its speed.
+const instrumented = process.env.ASAN_OPTIONS !== undefined;
+
+const outside = ['dist/test/**/*.test.js', '!dist/test/vm/**'];
 
 export default {
-  files: insideVm ? ['dist/test/vm/**/*.test.js'] : ['dist/test/**/*.test.js', '!dist/test/vm/**'],
+  files: insideVm
+    ? ['dist/test/vm/**/*.test.js']
+    : [...outside, ...(instrumented ? ['!dist/test/cli/speed.test.js'] : [])],
   workerThreads: false,
   // Inside, all files share one module, and some unload it.
   concurrency: insideVm ? 1 : 2,

@@ -4,16 +4,21 @@ import type {ExecutionContext} from 'ava';
 import {Started} from './cli.js';
 import {compile, fixture} from './native.js';
 
-/** Starts a program whose stdin keeps it; it is killed with the test. */
-export function startProgram(t: ExecutionContext, file: string, ...args: string[]): Started {
-  const started = new Started(spawn(file, args, {stdio: ['pipe', 'pipe', 'pipe']}));
+function start(t: ExecutionContext, env: NodeJS.ProcessEnv, file: string, args: readonly string[]): Started {
+  const started = new Started(spawn(file, args, {env, stdio: ['pipe', 'pipe', 'pipe']}));
   t.teardown(() => started.child.kill('SIGKILL'));
   return started;
 }
 
-/** Compiles a fixture in C and starts it. */
+/** Starts a program whose stdin keeps it; it is killed with the test. */
+export function startProgram(t: ExecutionContext, file: string, ...args: string[]): Started {
+  return start(t, process.env, file, args);
+}
+
+/** Compiles a fixture in C and starts it: without the sanitizers that a Node may need, which would catch its faults. */
 export function startFixture(t: ExecutionContext, name: string, ...args: string[]): Started {
-  return startProgram(t, compile(t, name), ...args);
+  const {LD_PRELOAD: _, ...env} = process.env;
+  return start(t, env, compile(t, name), args);
 }
 
 /** Starts a process that its parent never collects: it stays a zombie once it has ended, until the test has. */
