@@ -10,7 +10,6 @@
 #include "fd.h"
 #include "file_lock.h"
 #include "hold_timer.h"
-#include "kcmp.h"
 #include "lock_bit.h"
 #include "lock_survey.h"
 #include "lock_values.h"
@@ -187,16 +186,6 @@ Value JsSurveyLocks(const CallbackInfo& info) {
   auto task = std::make_unique<SurveyTask>(std::move(request));
   int64_t id = Environment::Of(info.Env())->StartTask(std::move(task), callback);
   return Number(info, id < 0 ? id : 0);
-}
-
-Value JsCompareDescriptions(const CallbackInfo& info) {
-  Arguments arguments(info);
-  int task1 = arguments.Int("task1");
-  int fd1 = arguments.Int("fd1");
-  int task2 = arguments.Int("task2");
-  int fd2 = arguments.Int("fd2");
-  if (arguments.failed()) return Nothing(info);
-  return Number(info, CompareDescriptions(task1, fd1, task2, fd2));
 }
 
 // --- processes ---
@@ -418,7 +407,6 @@ constexpr Export kExports[] = {
     {"parseLocks", JsParseLocks},
     {"parseFdInfo", JsParseFdInfo},
     {"surveyLocks", JsSurveyLocks},
-    {"compareDescriptions", JsCompareDescriptions},
     {"pidfdOpen", JsPidfdOpen},
     {"pidfdInode", JsPidfdInode},
     {"pidfdSignal", JsPidfdSignal},

@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <iterator>
-#include <set>
+#include <map>
 #include <unordered_map>
 #include <unordered_set>
 
@@ -35,7 +35,8 @@ struct DescriptionOrder {
     return order < 0 || order > 2 ? a < b : order == 1;
   }
 };
-using DescriptionSet = std::set<const SurveyedDescriptor*, DescriptionOrder>;
+// Numbers of open file descriptions, by any of their descriptors.
+using Descriptions = std::map<const SurveyedDescriptor*, uint32_t, DescriptionOrder>;
 
 // One survey: what is wanted, and what was found.
 class Surveyor {
@@ -160,7 +161,7 @@ class Surveyor {
   int Take(int pid, ProcessFindings&& findings) {
     for (SurveyedDescriptor& descriptor : findings.descriptors) {
       auto number = static_cast<uint32_t>(survey_->descriptors.size());
-      for (LockRow& lock : descriptor.locks) survey_->shown.emplace_back(NumberOf(std::move(lock)), number);
+      for (LockRow& lock : descriptor.locks) survey_->shown.push_back({NumberOf(std::move(lock)), number});
       survey_->descriptors.push_back(std::move(descriptor));
     }
     std::move(findings.places.begin(), findings.places.end(), std::back_inserter(survey_->places));
@@ -188,21 +189,37 @@ class Surveyor {
     return counts;
   }
 
-  // Rows of wanted files that no descriptor shows. Of shared locks that say the same there must be as many
-  // open file descriptions as there are rows.
+  // Finds the rows of wanted files that no descriptor shows. Of shared locks that say the same there must be
+  // as many open file descriptions as there are rows.
   void FindUnshown() {
-    std::unordered_map<uint32_t, DescriptionSet> shown;
-    for (const auto& [row, descriptor] : survey_->shown)
-      shown.try_emplace(row, DescriptionOrder{request_.own_namespace})
-          .first->second.insert(&survey_->descriptors[descriptor]);
     std::unordered_map<uint32_t, size_t> alike = CountAlike();
+    std::unordered_map<uint32_t, size_t> seen = CountDescriptions(alike);
     unshown_.clear();
     for (const auto& [row, number] : interest_.index) {
-      if (!interest_.Wants(row->file)) continue;
-      auto found = shown.find(number);
-      bool short_of = found == shown.end() || (row->access == "READ" && found->second.size() < alike[number]);
-      if (short_of) unshown_.push_back({row, alike[number]});
+      size_t wanted = row->access == "READ" ? alike[number] : 1;
+      if (interest_.Wants(row->file) && seen[number] < wanted) unshown_.push_back({row, alike[number]});
     }
+  }
+
+  // How many open file descriptions show each row, as far as that matters, and which descriptors are copies
+  // of which.
+  std::unordered_map<uint32_t, size_t> CountDescriptions(const std::unordered_map<uint32_t, size_t>& alike) {
+    std::unordered_map<uint32_t, size_t> seen;
+    std::unordered_map<uint32_t, Descriptions> shared;
+    for (ShownLock& shown : survey_->shown) {
+      const LockRow& row = survey_->rows[shown.row];
+      size_t& count = seen[shown.row];
+      if (row.access != "READ" || alike.at(shown.row) == 1) {
+        count = 1;
+        continue;
+      }
+      Descriptions& known =
+          shared.try_emplace(shown.row, DescriptionOrder{request_.own_namespace}).first->second;
+      auto number = static_cast<uint32_t>(known.size());
+      shown.description = known.try_emplace(&survey_->descriptors[shown.descriptor], number).first->second;
+      count = known.size();
+    }
+    return seen;
   }
 
   // A lock that was given back while we looked at the processes is no mystery: look again.

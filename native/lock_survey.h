@@ -27,6 +27,15 @@ struct SurveyRequest {
   bool paths = false;
 };
 
+// A descriptor that shows a lock.
+struct ShownLock {
+  uint32_t row;  // which is held; of several that say the same, the first
+  uint32_t descriptor;
+  // Shared locks that say the same are of different open file descriptions: 0, 1, ... for each of those that
+  // were seen. Where that can't be told, every descriptor has a number of its own.
+  uint32_t description = 0;
+};
+
 struct LockSurvey {
   // The locks asked for, and every lock that somebody waits for, each followed by those who wait. At the end
   // those that descriptors show and the table does not: it hides the flock of a taker that died in an inner
@@ -35,8 +44,7 @@ struct LockSurvey {
   // For each row the first one that says the same: shared locks of several descriptions may.
   std::vector<uint32_t> first;
   std::vector<SurveyedDescriptor> descriptors;
-  // Pairs: a row that is held, the first of its like, and a descriptor that shows it.
-  std::vector<std::pair<uint32_t, uint32_t>> shown;
+  std::vector<ShownLock> shown;
   // Only looked for when a lock is shown by no descriptor.
   std::vector<Place> places;
   std::vector<int> unreadable;  // processes that we may not look at

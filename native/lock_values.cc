@@ -137,7 +137,8 @@ Napi::Object SurveyValue(Napi::Env env, const LockSurvey& survey) {
   SetRows(object, survey);
   SetDescriptors(object, survey);
   std::vector<uint32_t> shown;
-  for (const auto& [row, descriptor] : survey.shown) shown.insert(shown.end(), {row, descriptor});
+  for (const ShownLock& lock : survey.shown)
+    shown.insert(shown.end(), {lock.row, lock.descriptor, lock.description});
   object["shown"] = Column<Napi::Uint32Array>(env, shown);
   object["places"] = ArrayOf(env, survey.places, PlaceObject);
   object["unreadable"] = Column<Napi::Int32Array>(env, survey.unreadable);

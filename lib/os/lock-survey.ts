@@ -28,10 +28,8 @@ export interface SurveyedLock {
   readonly row: LockRow;
   /** In the order of the table: each waits for the lock, or behind the nearest one before it of one depth less. */
   readonly waiting: readonly LockRow[];
-  /** Shared locks that say the same can't be told from each other here: they have one list, of all their descriptors. */
+  /** Of shared locks that say the same, each has the descriptors of another open file description, where these can be told apart. */
   readonly shownBy: readonly Descriptor[];
-  /** Which of the locks that say the same this is, and how many there are. */
-  readonly twin: {readonly index: number; readonly count: number};
 }
 
 /** Where an open file description may be that no descriptor leads to. */
@@ -101,45 +99,61 @@ function decodeDescriptors({descriptors, descriptorNumbers, paths}: RawSurvey): 
   });
 }
 
-/** The descriptors that show each row, by its index. */
-function showing(raw: RawSurvey, descriptors: readonly Descriptor[]): Map<number, Descriptor[]> {
-  const shown = new Map<number, Descriptor[]>();
-  for (let pair = 0; pair < raw.shown.length; pair += 2) {
-    const descriptor = descriptors[raw.shown[pair + 1] ?? 0];
-    const row = raw.shown[pair] ?? 0;
-    const list = shown.get(row);
-    if (list) list.push(descriptor as Descriptor);
-    else shown.set(row, [descriptor as Descriptor]);
+/** The descriptors that show each row, by its index, each list of one open file description. */
+function showing(raw: RawSurvey, descriptors: readonly Descriptor[]): Map<number, Descriptor[][]> {
+  const shown = new Map<number, Descriptor[][]>();
+  for (let entry = 0; entry < raw.shown.length; entry += 3) {
+    const at = (column: number) => raw.shown[entry + column] ?? 0;
+    const descriptor = descriptors[at(1)] as Descriptor;
+    const lists = shown.get(at(0));
+    if (lists) (lists[at(2)] ??= []).push(descriptor);
+    else shown.set(at(0), [[descriptor]]);
   }
   return shown;
+}
+
+/** Those of the `index`-th of `count` locks that say the same. With fewer descriptions than locks, some are shown by nobody; with more it could not be told which is whose. */
+function shownByTwin(lists: readonly Descriptor[][], index: number, count: number): readonly Descriptor[] {
+  return lists.length <= count ? (lists[index] ?? []) : lists.flat();
 }
 
 function isExclusive({access}: LockRow): boolean {
   return access !== 'READ';
 }
 
-/** Held rows with those who wait behind them. The table is printed page by page while others come and go, so a lock may stand there twice; two exclusive ones can't be. */
-function decodeLocks(raw: RawSurvey, descriptors: readonly Descriptor[]): SurveyedLock[] {
-  const rows = decodeRows(raw);
-  const shown = showing(raw, descriptors);
-  const counts = new Map<number, number>();
-  const locks: (SurveyedLock & {waiting: LockRow[]; twin: {index: number; count: number}; first: number})[] =
-    [];
+/** Held rows, each with those who wait behind it. */
+interface Block {
+  readonly row: LockRow;
+  /** The first row that says the same. */
+  readonly first: number;
+  readonly waiting: LockRow[];
+}
+
+/** The table is printed page by page while others come and go, so a lock may stand there twice; two exclusive ones can't be. */
+function decodeBlocks(raw: RawSurvey): Block[] {
+  const blocks: Block[] = [];
   let repeated = false;
-  for (const [index, row] of rows.entries()) {
-    if (row.depth > 0) {
-      if (!repeated) locks.at(-1)?.waiting.push(row);
-      continue;
-    }
+  for (const [index, row] of decodeRows(raw).entries()) {
     const first = raw.rows[index * ROW_WIDTH + 9] ?? index;
-    repeated = first !== index && isExclusive(row);
+    if (row.depth === 0) repeated = first !== index && isExclusive(row);
     if (repeated) continue;
-    const count = (counts.get(first) ?? 0) + 1;
-    counts.set(first, count);
-    locks.push({row, waiting: [], shownBy: shown.get(first) ?? [], twin: {index: count - 1, count}, first});
+    if (row.depth === 0) blocks.push({row, first, waiting: []});
+    else blocks.at(-1)?.waiting.push(row);
   }
-  for (const lock of locks) lock.twin.count = counts.get(lock.first) ?? 1;
-  return locks;
+  return blocks;
+}
+
+function decodeLocks(raw: RawSurvey, descriptors: readonly Descriptor[]): SurveyedLock[] {
+  const shown = showing(raw, descriptors);
+  const blocks = decodeBlocks(raw);
+  const counts = new Map<number, number>();
+  for (const {first} of blocks) counts.set(first, (counts.get(first) ?? 0) + 1);
+  const met = new Map<number, number>();
+  return blocks.map(({row, first, waiting}) => {
+    const index = met.get(first) ?? 0;
+    met.set(first, index + 1);
+    return {row, waiting, shownBy: shownByTwin(shown.get(first) ?? [], index, counts.get(first) ?? 1)};
+  });
 }
 
 function decode(raw: RawSurvey, files: readonly FileId[]): Survey {

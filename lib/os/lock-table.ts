@@ -1,5 +1,4 @@
 /** Who holds which lock, and who waits for it? Every lock of a file or of the machine, with all that is known of its holders. */
-import {groupByDescription} from './descriptions.js';
 import {kernelPath, onlySuspect, type Suspect, suspectsOf} from './hiding-places.js';
 import {type Descriptor, type Survey, type SurveyedLock, surveyLocks} from './lock-survey.js';
 import {type FileId, isOpenOn, pinFile} from './mounts.js';
@@ -88,13 +87,6 @@ function describe({fd, thread}: Descriptor): string {
   return thread === undefined ? `${fd}` : `${fd} of thread ${thread}`;
 }
 
-/** The descriptors that hold this very lock, as far as shared locks that say the same can be told apart. With fewer open file descriptions than locks, some of the locks are shown by nobody. */
-function descriptorsOf({shownBy, twin}: SurveyedLock): readonly Descriptor[] {
-  if (twin.count === 1) return shownBy;
-  const groups = groupByDescription(shownBy);
-  return groups && groups.length <= twin.count ? (groups[twin.index] ?? []) : shownBy;
-}
-
 function holderOf({row}: SurveyedLock, descriptors: readonly [Descriptor, ...Descriptor[]]): Holder {
   const [first] = descriptors;
   return {
@@ -107,9 +99,9 @@ function holderOf({row}: SurveyedLock, descriptors: readonly [Descriptor, ...Des
 }
 
 /** One holder a process, whatever the number of its descriptors. */
-function holdersOf(lock: SurveyedLock, descriptors: readonly Descriptor[]): Holder[] {
+function holdersOf(lock: SurveyedLock): Holder[] {
   const byPid = new Map<number, [Descriptor, ...Descriptor[]]>();
-  for (const descriptor of descriptors) {
+  for (const descriptor of lock.shownBy) {
     const known = byPid.get(descriptor.pid);
     if (known) known.push(descriptor);
     else byPid.set(descriptor.pid, [descriptor]);
@@ -176,9 +168,8 @@ export function listSurveyed(system: System, survey: Survey, path?: Buffer): Loc
   const find = ofdWaiters(system, survey);
   const name = path && pathText(path);
   const list = (lock: SurveyedLock): ListedLock => {
-    const {row} = lock;
-    const descriptors = descriptorsOf(lock);
-    const lost = descriptors.length === 0;
+    const {row, shownBy} = lock;
+    const lost = shownBy.length === 0;
     const suspects = lost ? suspectsOf(system, survey.places, {id: row, path}) : [];
     return {
       kind: kindOf(row),
@@ -188,11 +179,11 @@ export function listSurveyed(system: System, survey: Survey, path?: Buffer): Loc
       inode: row.inode,
       start: row.start,
       end: row.end,
-      holders: lost ? holdersByExclusion(lock, suspects, gaps) : holdersOf(lock, descriptors),
+      holders: lost ? holdersByExclusion(lock, suspects, gaps) : holdersOf(lock),
       suspects,
       waiters: waitersOf(lock, find),
       taker: row.pid > 0 ? row.pid : undefined,
-      path: name ?? descriptors.find(each => each.path !== '')?.path,
+      path: name ?? shownBy.find(each => each.path !== '')?.path,
     };
   };
   const locks = survey.locks.map(list);

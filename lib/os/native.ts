@@ -91,7 +91,7 @@ export interface RawSurvey {
   readonly descriptorNumbers: BigUint64Array;
   /** One a descriptor, each ended by a NUL; empty ones unless they were asked for. */
   readonly paths: Buffer;
-  /** Two each: a held row (the first that says the same), and a descriptor that shows it. */
+  /** Three each: a held row (the first that says the same), a descriptor that shows it, and which of the open file descriptions of shared locks that say the same it belongs to. */
   readonly shown: Uint32Array;
   readonly places: readonly RawPlace[];
   /** Processes whose descriptors could not be read (EACCES, EPERM), the dead and threads of the kernel not counted. */
@@ -176,8 +176,6 @@ export interface Native {
     likely: Int32Array,
     callback: (result: RawSurvey | number) => void,
   ): number;
-  /** kcmp(2) KCMP_FILE: 0 one open file description, 1 and 2 an order among different ones, 3 different. */
-  compareDescriptions(task1: number, fd1: number, task2: number, fd2: number): number;
 
   pidfdOpen(pid: number): number;
   /** Inode of a pidfd on pidfs (Linux >= 6.9), 0n on older kernels where all pidfds share one. */

@@ -53,6 +53,20 @@ test('an OFD lock names nobody: a likely process settles it, else all are looked
   t.true((await surveyLocks(system(), {files, likely: [process.pid]})).everywhere);
 });
 
+test('a thousand shared locks that say the same, of as many open file descriptions, are told apart', async t => {
+  const path = join(scratch(t), 'file');
+  const fds = Array.from({length: 1000}, () => open(t, path));
+  for (const fd of fds) if (native.setLock(fd, ofd, shared, 0, 0) !== 0) t.fail(`descriptor ${fd}`);
+  const {locks} = await surveyLocks(system(), {files: [fileId(system(), path)], everywhere: true});
+  t.is(locks.length, fds.length);
+  const ours = locks.map(({shownBy}) => shownBy.filter(({pid}) => pid === process.pid).map(({fd}) => fd));
+  t.true(ours.every(each => each.length === 1));
+  t.deepEqual(
+    ours.flat().toSorted((a, b) => a - b),
+    fds.toSorted((a, b) => a - b),
+  );
+});
+
 /** The text of an fdinfo file. */
 const info = (inode: number, rest = '') => `pos:\t0\nflags:\t02100002\nmnt_id:\t30\nino:\t${inode}\n${rest}`;
 
