@@ -71,10 +71,12 @@ class Surveyor {
     int error = ReadTable();
     if (error < 0) return error;
     IndexTable();
-    if (!request_.everywhere) error = VisitLikely();
-    if (error < 0) return error;
-    FindUnshown();
-    if (!NeedsAll()) return 0;
+    if (!request_.everywhere) {
+      error = VisitLikely();
+      if (error < 0) return error;
+      FindUnshown();
+      if (IsSettled()) return 0;
+    }
     error = VisitAll();
     FindUnshown();
     return error;
@@ -133,12 +135,11 @@ class Surveyor {
   }
 
   // The processes that the table or the caller name settle it when each lock is shown, and each waiter told.
-  bool NeedsAll() const {
-    if (request_.everywhere) return true;
+  bool IsSettled() const {
     bool nameless = std::any_of(survey_->rows.begin(), survey_->rows.end(), [&](const LockRow& row) {
       return row.waits() && row.pid <= 0 && interest_.Wants(row.file);
     });
-    return nameless || !unshown_.empty();
+    return !nameless && unshown_.empty();
   }
 
   int VisitAll() {

@@ -4,7 +4,7 @@ import {readFileSync, statSync, writeFileSync} from 'node:fs';
 import {release} from 'node:os';
 import {SITUATIONS} from '../dist/test/situations/index.js';
 import {ascending, observe} from '../dist/test/situations/observe.js';
-import {reasonAgainst, seesEverything} from '../dist/test/situations/situation.js';
+import {missingFor, seesEverything} from '../dist/test/situations/situation.js';
 import {onStage} from '../dist/test/situations/stage.js';
 
 const page = new URL('../docs/who-holds.md', import.meta.url);
@@ -146,9 +146,9 @@ async function answer(stage, situation) {
 }
 
 async function rowOf(situation) {
-  const reason = reasonAgainst(situation);
-  const cells = reason
-    ? [`not made here: ${reason}`, '', '', '', '']
+  const missing = missingFor(situation);
+  const cells = missing
+    ? [`not made here: needs ${missing}`, '', '', '', '']
     : await onStage(stage => answer(stage, situation));
   return [`**${situation.title}**: ${situation.why}`, ...cells];
 }

@@ -1,14 +1,11 @@
 /** Does a cgroup freezer keep a thread from running? (cgroups(7), cgroup-v2 and v1 freezer documents of the kernel) */
 import {closeSync, existsSync, fstatSync, openSync, readFileSync} from 'node:fs';
+import {deviceOf, type Mount, readMounts} from './mounts.js';
 import type {System} from './system.js';
 
-/** Where a cgroup hierarchy with a freezer is mounted, as we see it. */
-interface FreezerMount {
+/** Where a cgroup hierarchy with a freezer is mounted, as we see it. Its root is not `/` for a bind mount of a part, as in containers. */
+interface FreezerMount extends Mount {
   readonly version: 1 | 2;
-  /** The cgroup that is visible at the mount point: not `/` for a bind mount of a part, as in containers. */
-  readonly root: string;
-  readonly point: string;
-  readonly device: number;
 }
 
 /** How each version tells it. The kernel says so in a cgroup's own file also when it was a parent that was frozen. */
@@ -17,32 +14,12 @@ const TOLD = {
   2: {file: 'cgroup.events', frozen: /^frozen 1$/m, label: ''},
 } as const;
 
-/** A path in mountinfo: space, tab, newline, backslash and # are octal escapes (proc_pid_mountinfo(5)). */
-function unescape(path: string): string {
-  return path.replaceAll(/\\([0-7]{3})/g, (_, digits: string) => String.fromCharCode(parseInt(digits, 8)));
-}
-
-/** makedev(3), for the device numbers of mounts: fstat(2) packs them so. */
-function deviceNumber(major: number, minor: number): number {
-  return (major & 0xfff) * 0x100 + (minor & 0xff) + (minor >>> 8) * 0x100000;
-}
-
 /** The hierarchies that have a freezer and are mounted somewhere that we see. */
 function readFreezerMounts(system: System): FreezerMount[] {
-  const mounts: FreezerMount[] = [];
-  for (const line of readFileSync(`${system.procRoot}/self/mountinfo`, 'utf8').split('\n')) {
-    const match = /^\d+ \d+ (\d+):(\d+) (\S+) (\S+) .* - (cgroup2?) .*?(\S+)$/.exec(line);
-    if (!match) continue;
-    const [, major, minor, root = '', point = '', type, options = ''] = match;
-    if (type === 'cgroup' && !options.split(',').includes('freezer')) continue;
-    mounts.push({
-      version: type === 'cgroup2' ? 2 : 1,
-      root: unescape(root),
-      point: unescape(point),
-      device: deviceNumber(Number(major), Number(minor)),
-    });
-  }
-  return mounts;
+  return Array.from(readMounts(system).values()).flatMap((mount): FreezerMount[] => {
+    if (mount.type === 'cgroup2') return [{...mount, version: 2}];
+    return mount.type === 'cgroup' && mount.options.includes('freezer') ? [{...mount, version: 1}] : [];
+  });
 }
 
 /** The cgroups of a thread that may have a freezer: `0::PATH` is version 2. */
@@ -64,7 +41,7 @@ function below({root}: FreezerMount, path: string): string | undefined {
 }
 
 /** Reads a file of a mount; undefined where there is none, or where another mount covers the place. */
-function readOn(device: number, name: string): string | undefined {
+function readOn(mount: Mount, name: string): string | undefined {
   // The root of a hierarchy has no such file, and is where most processes are: an exception for each would cost time.
   if (!existsSync(name)) return undefined;
   let fd: number;
@@ -74,7 +51,8 @@ function readOn(device: number, name: string): string | undefined {
     return undefined;
   }
   try {
-    return fstatSync(fd).dev === device ? readFileSync(fd, 'utf8') : undefined;
+    const {major, minor} = deviceOf(fstatSync(fd, {bigint: true}).dev);
+    return major === mount.major && minor === mount.minor ? readFileSync(fd, 'utf8') : undefined;
   } catch {
     return undefined;
   } finally {
@@ -112,7 +90,7 @@ export class FreezerReader {
     for (const mount of this.#mounts) {
       const rest = mount.version === version ? below(mount, path) : undefined;
       if (rest === undefined) continue;
-      const text = readOn(mount.device, `${mount.point}${rest}/${TOLD[version].file}`);
+      const text = readOn(mount, `${mount.point}${rest}/${TOLD[version].file}`);
       if (text !== undefined) return TOLD[version].frozen.test(text);
     }
     return false;

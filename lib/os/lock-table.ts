@@ -1,7 +1,7 @@
 /** Who holds which lock, and who waits for it? Every lock of a file or of the machine, with all that is known of its holders. */
 import {kernelPath, onlySuspect, type Suspect, suspectsOf} from './hiding-places.js';
 import {type Descriptor, type Survey, type SurveyedLock, surveyLocks} from './lock-survey.js';
-import {type FileId, isOpenOn, pinFile} from './mounts.js';
+import {type FileId, isOpenOn, type PinnedFile, pinFile} from './mounts.js';
 import type {LockRow} from './native.js';
 import {pathText} from './path-text.js';
 import type {Identity} from './process.js';
@@ -214,6 +214,15 @@ export async function listLocks({
 }: ListOptions = {}): Promise<LockList> {
   if (path === undefined) return listSurveyed(system, await surveyLocks(system, {everywhere, paths: true}));
   using file = pinFile(system, path);
-  const survey = await surveyLocks(system, {files: [file.id], everywhere, likely});
+  return await listLocksOf(system, file, {everywhere, likely});
+}
+
+/** The same for one file that was found already. */
+export async function listLocksOf(
+  system: System,
+  file: PinnedFile,
+  options: Pick<ListOptions, 'everywhere' | 'likely'>,
+): Promise<LockList> {
+  const survey = await surveyLocks(system, {files: [file.id], ...options});
   return listSurveyed(system, survey, kernelPath(file.path));
 }

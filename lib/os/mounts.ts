@@ -15,7 +15,9 @@ export interface FileId {
 export interface Mount {
   readonly major: number;
   readonly minor: number;
-  /** Where it is mounted, as printed: blanks are `\040`. */
+  /** What of the file system is mounted: `/`, or less for a bind mount of a part. */
+  readonly root: string;
+  /** Where it is mounted. */
   readonly point: string;
   readonly type: string;
   /** Options of the file system itself, not of this mount of it. */
@@ -25,17 +27,24 @@ export interface Mount {
 /** Linux's O_PATH (fcntl.h); node:fs has no name for it. Opens without any right to the content, and without waiting. */
 const O_PATH = 0o10000000;
 
+/** A path in mountinfo: space, tab, newline, backslash and # are octal escapes (proc_pid_mountinfo(5)). */
+function unescape(path: string): string {
+  return path.replaceAll(/\\([0-7]{3})/g, (_, digits: string) => String.fromCharCode(parseInt(digits, 8)));
+}
+
 /** The mounts that a process sees, by mount id. */
 export function readMounts(system: System, pid: number | 'self' = 'self'): Map<number, Mount> {
   const mounts = new Map<number, Mount>();
   for (const line of readFileSync(`${system.procRoot}/${pid}/mountinfo`, 'utf8').split('\n')) {
-    const match = /^(\d+) \d+ (\d+):(\d+) \S+ (\S+) .*? - (\S+) \S+ (\S+)$/.exec(line);
+    // What is mounted may have an empty name, and then there are two blanks before the options.
+    const match = /^(\d+) \d+ (\d+):(\d+) (\S+) (\S+) .*? - (\S+) (?:.* )?(\S*)$/.exec(line);
     if (!match) continue;
-    const [, id, major, minor, point = '', type = '', options = ''] = match;
+    const [, id, major, minor, root = '', point = '', type = '', options = ''] = match;
     mounts.set(Number(id), {
       major: Number(major),
       minor: Number(minor),
-      point,
+      root: unescape(root),
+      point: unescape(point),
       type,
       options: options.split(','),
     });
@@ -95,18 +104,14 @@ function idOf(system: System, fd: number): FileId {
   const inode = /^ino:\s*(\d+)$/m.exec(info)?.[1];
   const mount = readMounts(system).get(Number(/^mnt_id:\s*(\d+)$/m.exec(info)?.[1]));
   // A mount of another mount namespace (a path through /proc/PID/fd or root) is not among ours; then stat() has to do.
+  const {major, minor} = mount ?? deviceOf(status.dev);
+  return {major, minor, inode: inode === undefined ? status.ino : BigInt(inode)};
+}
+
+/** Takes a device number of stat(2) apart, as glibc's gnu_dev_major() and gnu_dev_minor() do (makedev(3)). */
+export function deviceOf(device: bigint): {major: number; minor: number} {
   return {
-    major: mount?.major ?? majorOf(status.dev),
-    minor: mount?.minor ?? minorOf(status.dev),
-    inode: inode === undefined ? status.ino : BigInt(inode),
+    major: Number(((device >> 8n) & 0xfffn) | ((device >> 32n) & 0xfffff000n)),
+    minor: Number((device & 0xffn) | ((device >> 12n) & 0xffffff00n)),
   };
-}
-
-/** As glibc's gnu_dev_major() and gnu_dev_minor() take a device number apart (makedev(3)). */
-function majorOf(device: bigint): number {
-  return Number(((device >> 8n) & 0xfffn) | ((device >> 32n) & 0xfffff000n));
-}
-
-function minorOf(device: bigint): number {
-  return Number((device & 0xffn) | ((device >> 12n) & 0xffffff00n));
 }

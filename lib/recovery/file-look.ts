@@ -2,7 +2,7 @@
 import {constants, statSync} from 'node:fs';
 import {LockError} from '../errors.js';
 import {LockFile, type LockKind} from '../os/lock-file.js';
-import {listLocks, type LockList} from '../os/lock-table.js';
+import {listLocksOf, type LockList} from '../os/lock-table.js';
 import {type PinnedFile, pinFile} from '../os/mounts.js';
 import type {System} from '../os/system.js';
 import {hasCode, SystemError} from '../os/system-error.js';
@@ -90,7 +90,7 @@ export interface Look {
 }
 
 async function look(system: System, file: PinnedFile, path: string, everywhere: boolean): Promise<Look> {
-  const list = await listLocks({path: file.path, everywhere, system});
+  const list = await listLocksOf(system, file, {everywhere});
   const holders = examineHolders(
     system,
     list.locks.flatMap(lock => lock.holders),

@@ -2,10 +2,10 @@
 import {readdirSync, readFileSync, writeFileSync} from 'node:fs';
 import {dirname} from 'node:path';
 import {NEW, OLD, openScratch, scratch} from '../helpers/scratch.js';
-import {forEachCall, runStepped, steppedTest, unable} from '../helpers/stepped.js';
+import {forEachCall, runStepped, steppedTest} from '../helpers/stepped.js';
 
 steppedTest(
-  `an owner killed at every system call of its update leaves the old or the new file, and a lock that can be recovered${unable}`,
+  'an owner killed at every system call of its update leaves the old or the new file, and a lock that can be recovered',
   async t => {
     const place = scratch(t);
     const config = await openScratch(place);

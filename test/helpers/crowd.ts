@@ -1,11 +1,12 @@
 /** Where do many locks come from? A program that makes processes with locks of their own, for tests and benchmarks of speed. */
-import {execFileSync, spawn} from 'node:child_process';
+import {spawn} from 'node:child_process';
 import {once} from 'node:events';
 import {mkdtempSync, rmSync} from 'node:fs';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import {createInterface} from 'node:readline';
 import {fileURLToPath} from 'node:url';
+import {compileProgram} from './compile.js';
 
 /** Who is there: `holders` processes with `locks` each, beside `idle` ones without; all with `others` descriptors that were open before. */
 export interface Arrangement {
@@ -29,7 +30,7 @@ export async function gather({holders, locks, idle, others, kind}: Arrangement):
   const directory = mkdtempSync(join(tmpdir(), 'locksmith-crowd-'));
   const program = join(directory, 'crowd');
   const source = fileURLToPath(new URL('../../../test/fixtures/crowd.c', import.meta.url));
-  execFileSync('cc', ['-O2', '-Wall', '-Wextra', '-Werror', '-o', program, source], {stdio: 'inherit'});
+  compileProgram(source, program);
   const child = spawn(program, [directory, ...[holders, locks, idle, others].map(String), kind], {
     stdio: ['pipe', 'pipe', 'inherit'],
   });

@@ -1,5 +1,5 @@
 /** What do tests of the addon need? Scratch files, waits as promises, and the same calls in another process. */
-import {type ChildProcessByStdio, execFileSync, spawn} from 'node:child_process';
+import {type ChildProcessByStdio, spawn} from 'node:child_process';
 import {once} from 'node:events';
 import {constants, mkdtempSync, rmSync} from 'node:fs';
 import {constants as system, tmpdir} from 'node:os';
@@ -9,6 +9,7 @@ import type {Readable, Writable} from 'node:stream';
 import {fileURLToPath} from 'node:url';
 import type {ExecutionContext} from 'ava';
 import {LOCK_KIND, LOCK_TYPE, type Native, native, type Wait} from '../../lib/os/native.js';
+import {compileProgram} from './compile.js';
 import {traceable} from './stepper.js';
 
 export const {ofd, flock, posix} = LOCK_KIND;
@@ -73,9 +74,7 @@ export function readable(fd: number): Promise<number> {
 export function compile(t: ExecutionContext, name: string, ...options: string[]): string {
   const program = join(scratch(t), name);
   const source = fileURLToPath(new URL(`../../../test/fixtures/${name}.c`, import.meta.url));
-  execFileSync('cc', ['-O2', '-Wall', '-Wextra', '-Werror', ...options, '-o', program, source], {
-    stdio: 'inherit',
-  });
+  compileProgram(source, program, ...options);
   return program;
 }
 

@@ -4,21 +4,20 @@ import {once} from 'node:events';
 import type {Readable, Writable} from 'node:stream';
 import {text} from 'node:stream/consumers';
 import {fileURLToPath} from 'node:url';
-import anyTest, {type ExecutionContext, type SerialFn} from 'ava';
+import anyTest, {type ExecutionContext, type ImplementationFn} from 'ava';
+import {testWith} from './here.js';
 import {type Action, attach, canTrace, type Outcome, traceable} from './stepper.js';
 
 /** Far more calls than any operation here makes. */
 const MOST_POINTS = 5000;
 
-const reason = await canTrace();
+const untraceable = await canTrace();
 
-/** Why such tests can't run here, for their titles; empty when they can. */
-export const unable: string = reason === undefined ? '' : ` (can't run: ${reason})`;
-
-/** Skips where nothing can be traced, but fails there in CI. */
-export const steppedTest = (
-  reason !== undefined && process.env['CI'] === undefined ? anyTest.serial.skip : anyTest.serial
-) as SerialFn;
+/** A test that walks through system calls, one at a time. */
+export function steppedTest(title: string, run: ImplementationFn<[]>): void {
+  const missing = untraceable === undefined ? undefined : `a process that can be traced: ${untraceable}`;
+  testWith(missing, title, run, anyTest.serial);
+}
 
 export interface Stepped {
   readonly outcome: Outcome;

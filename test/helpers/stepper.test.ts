@@ -6,17 +6,13 @@ import path from 'node:path';
 import type {Readable, Writable} from 'node:stream';
 import {text} from 'node:stream/consumers';
 import {fileURLToPath} from 'node:url';
-import anyTest, {type ExecutionContext} from 'ava';
-import {type Action, attach, canTrace, type Outcome, traceable} from './stepper.js';
+import type {ExecutionContext} from 'ava';
+import {steppedTest} from './stepped.js';
+import {type Action, attach, type Outcome, traceable} from './stepper.js';
 
 const writer = fileURLToPath(new URL('../fixtures/stepped-writer.js', import.meta.url));
 const mostPoints = 2000;
 const mostRounds = 6;
-
-const reason = await canTrace();
-const unable = reason === undefined ? '' : ` (can't run: ${reason})`;
-// In CI a test that can't run fails.
-const test = reason !== undefined && process.env['CI'] === undefined ? anyTest.serial.skip : anyTest.serial;
 
 interface Run {
   outcome: Outcome;
@@ -106,7 +102,7 @@ const before: Record<string, string[]> = {
   rename: [3, 6].map(i => states[i] ?? ''),
 };
 
-test(`counting leaves a process to its end and finds its calls${unable}`, async t => {
+steppedTest('counting leaves a process to its end and finds its calls', async t => {
   const {outcome, exit, output, folder} = await run(t, 0, 'count');
   t.is(outcome.kind, 'end');
   t.true(outcome.kind === 'end' && outcome.count >= 10);
@@ -115,7 +111,7 @@ test(`counting leaves a process to its end and finds its calls${unable}`, async 
   t.deepEqual(contents(folder), finished);
 });
 
-test(`a process is killed before each call, in each state between two of them${unable}`, async t => {
+steppedTest('a process is killed before each call, in each state between two of them', async t => {
   const seen = new Set<string>();
   await runAll(
     t,
@@ -133,36 +129,39 @@ test(`a process is killed before each call, in each state between two of them${u
   );
 });
 
-test(`a process is stopped before each call, which takes effect only when it is continued${unable}`, async t => {
-  const writes = new Set<string>();
-  await runAll(
-    t,
-    'stop',
-    () => firstTwoWrites.every(state => writes.has(state)),
-    async ({outcome, child, exit, output, folder}) => {
-      if (outcome.kind !== 'stopped') {
-        t.fail(outcome.kind);
-        return;
-      }
-      const status = fs.readFileSync(`/proc/${child.pid}/status`, 'utf8');
-      t.regex(status, /^State:\tT \(stopped\)$/m);
-      t.regex(status, /^TracerPid:\t0$/m);
+steppedTest(
+  'a process is stopped before each call, which takes effect only when it is continued',
+  async t => {
+    const writes = new Set<string>();
+    await runAll(
+      t,
+      'stop',
+      () => firstTwoWrites.every(state => writes.has(state)),
+      async ({outcome, child, exit, output, folder}) => {
+        if (outcome.kind !== 'stopped') {
+          t.fail(outcome.kind);
+          return;
+        }
+        const status = fs.readFileSync(`/proc/${child.pid}/status`, 'utf8');
+        t.regex(status, /^State:\tT \(stopped\)$/m);
+        t.regex(status, /^TracerPid:\t0$/m);
 
-      const state = JSON.stringify(contents(folder));
-      t.true(states.includes(state), state);
-      t.true(before[outcome.call]?.includes(state) ?? true, `${outcome.call} ${state}`);
-      if (outcome.call === 'write') writes.add(state);
+        const state = JSON.stringify(contents(folder));
+        t.true(states.includes(state), state);
+        t.true(before[outcome.call]?.includes(state) ?? true, `${outcome.call} ${state}`);
+        if (outcome.call === 'write') writes.add(state);
 
-      child.kill('SIGCONT');
-      t.is(await exit, 0, outcome.call);
-      t.is(await output, 'up\ndone\n');
-      t.deepEqual(contents(folder), finished);
-    },
-  );
-  t.false(writes.has(states[3] ?? ''));
-});
+        child.kill('SIGCONT');
+        t.is(await exit, 0, outcome.call);
+        t.is(await output, 'up\ndone\n');
+        t.deepEqual(contents(folder), finished);
+      },
+    );
+    t.false(writes.has(states[3] ?? ''));
+  },
+);
 
-test(`a process that exits before its operation ends is reported${unable}`, async t => {
+steppedTest('a process that exits before its operation ends is reported', async t => {
   const child = spawn(...(await traceable('cat', [])), {stdio: ['pipe', 'pipe', 'inherit']});
   child.stdin.write('up\n');
   await once(child.stdout, 'data');
@@ -171,7 +170,7 @@ test(`a process that exits before its operation ends is reported${unable}`, asyn
   t.deepEqual(await outcome, {kind: 'exited'});
 });
 
-test(`a process that isn't there can't be attached to${unable}`, async t => {
+steppedTest("a process that isn't there can't be attached to", async t => {
   const child = spawn('true', {stdio: 'ignore'});
   const {pid} = child;
   await once(child, 'exit');

@@ -17,6 +17,7 @@ import {checkName, nameOf, resolveRoots} from '../../lib/lock/layout.js';
 import {decodeRecord, encodeRecord} from '../../lib/lock/owner-record.js';
 import {readSystem} from '../../lib/os/system.js';
 import {findConfigLock, openConfigLock} from '../../lib/recovery/guarded-config.js';
+import {testAsRoot} from '../helpers/here.js';
 import {actor} from '../helpers/actor.js';
 import {NEW, OLD, openScratch, scratch} from '../helpers/scratch.js';
 import {tinyFileSystem} from '../helpers/tiny-fs.js';
@@ -175,9 +176,7 @@ test('a root that everybody may write to, or that is no directory, is refused', 
   }
 });
 
-const asRoot = tinyFileSystem.available ? test : test.skip;
-
-asRoot('a root that belongs to somebody else is refused, also to look', async t => {
+testAsRoot('a root that belongs to somebody else is refused, also to look', async t => {
   const place = scratch(t);
   await openScratch(place);
   const other = readSystem({uid: 4242});
@@ -191,7 +190,7 @@ asRoot('a root that belongs to somebody else is refused, also to look', async t 
   });
 });
 
-asRoot('a full disk refuses the acquisition, and the lock is as it was', async t => {
+testAsRoot('a full disk refuses the acquisition, and the lock is as it was', async t => {
   const place = scratch(t);
   const run = tinyFileSystem.mount(t, '1m');
   const config = await openConfigLock(place.file, {...place.roots, run, bits: join(run, 'bits')});
@@ -204,7 +203,7 @@ asRoot('a full disk refuses the acquisition, and the lock is as it was', async t
   t.is((await config.examine()).state, 'FREE');
 });
 
-asRoot('a full disk makes no half lock', async t => {
+testAsRoot('a full disk makes no half lock', async t => {
   const place = scratch(t);
   const run = tinyFileSystem.mount(t, '64k');
   t.throws(() => writeFileSync(join(run, 'full'), Buffer.alloc(1 << 20)), {code: 'ENOSPC'});

@@ -5,6 +5,7 @@ import test from 'ava';
 import {STAMP} from '../../lib/lock/update.js';
 import {native} from '../../lib/os/native.js';
 import {openConfigLock} from '../../lib/recovery/guarded-config.js';
+import {testAsRoot} from '../helpers/here.js';
 import {NEW, OLD, openScratch, scratch} from '../helpers/scratch.js';
 import {tinyFileSystem} from '../helpers/tiny-fs.js';
 
@@ -113,16 +114,14 @@ test('a hundred updates at once lose none', async t => {
   t.is(readFileSync(place.file, 'utf8'), '100');
 });
 
-const asRoot = tinyFileSystem.available ? test : test.skip;
-
-asRoot('owner and group of the file are kept', async t => {
+testAsRoot('owner and group of the file are kept', async t => {
   const place = scratch(t);
   chownSync(place.file, 4242, 4343);
   await (await openScratch(place)).update(() => NEW);
   t.like(statSync(place.file), {uid: 4242, gid: 4343});
 });
 
-asRoot('a full disk refuses the update, and the old file stays whole', async t => {
+testAsRoot('a full disk refuses the update, and the old file stays whole', async t => {
   const place = scratch(t);
   const file = join(tinyFileSystem.mount(t, '256k'), 'aim_lock_config.conf');
   writeFileSync(file, OLD);
@@ -136,7 +135,7 @@ asRoot('a full disk refuses the update, and the old file stays whole', async t =
   t.is((await config.examine()).state, 'FREE');
 });
 
-asRoot('a read-only file system refuses the update, and the lock is free', async t => {
+testAsRoot('a read-only file system refuses the update, and the lock is free', async t => {
   const place = scratch(t);
   const mount = tinyFileSystem.mount(t, '256k');
   const file = join(mount, 'aim_lock_config.conf');

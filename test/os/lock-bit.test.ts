@@ -4,12 +4,8 @@ import {join} from 'node:path';
 import test, {type ExecutionContext} from 'ava';
 import {native} from '../../lib/os/native.js';
 import {ERRNO, exclusive, ofd, open, Remote, scratch} from '../helpers/native.js';
-import {attach, canTrace, type Outcome} from '../helpers/stepper.js';
-
-const untraceable = await canTrace();
-// In CI a test that can't run fails.
-const traced = untraceable !== undefined && process.env['CI'] === undefined ? test.serial.skip : test.serial;
-const because = untraceable === undefined ? '' : ` (can't run: ${untraceable})`;
+import {steppedTest} from '../helpers/stepped.js';
+import {attach, type Outcome} from '../helpers/stepper.js';
 
 /** A soft bit in a directory of its own. */
 function softBit(t: ExecutionContext, bit: 0 | 1, epoch: number, directory = scratch(t)) {
@@ -149,7 +145,7 @@ async function atEachCall(
   t.true(n > 5);
 }
 
-traced(`a process stopped anywhere in a clear cannot undo a handover${because}`, async t => {
+steppedTest('a process stopped anywhere in a clear cannot undo a handover', async t => {
   let handed = 0;
   const handover = (directory: string) => (handed = native.softBitHandover(directory, 5, 9));
   await atEachCall(t, 'stop', {bit: 1, epoch: 5}, ['softBitClear', 5], handover, directory => {
@@ -158,7 +154,7 @@ traced(`a process stopped anywhere in a clear cannot undo a handover${because}`,
   });
 });
 
-traced(`a process stopped anywhere in a set cannot undo a handover${because}`, async t => {
+steppedTest('a process stopped anywhere in a set cannot undo a handover', async t => {
   // The epoch may have been written already.
   const handover = (directory: string) => {
     t.is(native.softBitHandover(directory, state(directory).epoch, 9), 0);
@@ -168,7 +164,7 @@ traced(`a process stopped anywhere in a set cannot undo a handover${because}`, a
   });
 });
 
-traced(`a clear that reports success after a handover had happened before it${because}`, async t => {
+steppedTest('a clear that reports success after a handover had happened before it', async t => {
   let before = 1;
   const handover = (directory: string) => {
     before = state(directory).bit;
@@ -180,7 +176,7 @@ traced(`a clear that reports success after a handover had happened before it${be
   });
 });
 
-traced(`a clear in the middle of a handover does not outlast it${because}`, async t => {
+steppedTest('a clear in the middle of a handover does not outlast it', async t => {
   const clear = (directory: string) => native.softBitClear(directory, 5);
   await atEachCall(t, 'stop', {bit: 1, epoch: 5}, ['softBitHandover', 5, 9], clear, (directory, result) => {
     t.is(result, 0);
@@ -188,7 +184,7 @@ traced(`a clear in the middle of a handover does not outlast it${because}`, asyn
   });
 });
 
-traced(`a handover killed anywhere leaves the bit set, and runs again${because}`, async t => {
+steppedTest('a handover killed anywhere leaves the bit set, and runs again', async t => {
   const again = (directory: string) => {
     const {bit, epoch} = state(directory);
     t.is(bit, 1);
@@ -201,7 +197,7 @@ traced(`a handover killed anywhere leaves the bit set, and runs again${because}`
   });
 });
 
-traced(`a set killed anywhere leaves a bit whose epoch did not fall${because}`, async t => {
+steppedTest('a set killed anywhere leaves a bit whose epoch did not fall', async t => {
   const nothing = () => undefined;
   await atEachCall(t, 'kill', {bit: 0, epoch: 5}, ['softBitSet', 5, 6], nothing, directory => {
     const {bit, epoch} = state(directory);

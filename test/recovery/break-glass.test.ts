@@ -6,6 +6,7 @@ import test from 'ava';
 import type {LockError} from '../../lib/errors.js';
 import {LockFile} from '../../lib/os/lock-file.js';
 import {auditRecords} from '../../lib/recovery/audit.js';
+import {testAsRoot} from '../helpers/here.js';
 import {actor} from '../helpers/actor.js';
 import {NEW, OLD, openScratch, scratch} from '../helpers/scratch.js';
 
@@ -160,9 +161,7 @@ test('the audit has the evidence, the reason and the owner before it happens', a
   t.true(JSON.stringify(records[0]?.['evidence']).includes('looked'));
 });
 
-const asRoot = process.getuid?.() === 0 ? test : test.skip;
-
-asRoot('another user may not break the glass', async t => {
+testAsRoot('another user may not break the glass', async t => {
   const place = scratch(t);
   const config = await openScratch(place);
   const owner = await actor(t, place);

@@ -2,18 +2,20 @@
 import {spawn, spawnSync} from 'node:child_process';
 import {once} from 'node:events';
 import {text} from 'node:stream/consumers';
-import anyTest, {type ExecutionContext, type TestFn} from 'ava';
+import type {ExecutionContext, ImplementationFn} from 'ava';
 import type {Heir, Round} from '../fixtures/reused-pids.js';
+import {testAsRoot, testWith} from '../helpers/here.js';
 import {compile, fixture} from '../helpers/native.js';
-import {PidTaker} from '../helpers/pid-taker.js';
 import {openScratch, scratch} from '../helpers/scratch.js';
 
 const NEW_NAMESPACE = ['--pid', '--fork', '--mount-proc', '--kill-child'];
 /** As root, else as root of a user namespace of one's own. */
 const WAYS = [NEW_NAMESPACE, ['--user', '--map-root-user', ...NEW_NAMESPACE]];
 const way = WAYS.find(options => spawnSync('unshare', [...options, 'true']).status === 0);
-const unable = way ? '' : ' (can’t run: no pid namespace may be made here)';
-const test = (way === undefined && process.env['CI'] === undefined ? anyTest.skip : anyTest) as TestFn;
+
+function testInNamespace(title: string, act: ImplementationFn<[]>): void {
+  testWith(way ? undefined : 'a pid namespace of its own', title, act);
+}
 
 /** Plays rounds in a pid namespace of its own, where a shell is the first process and reaps orphans. */
 async function play(t: ExecutionContext, rounds: Record<string, number>): Promise<Round[]> {
@@ -59,34 +61,37 @@ function checkReused(t: ExecutionContext, {heir, pid, taken, state, evidence}: R
   t.regex(evidence, EVIDENCE[heir]);
 }
 
-test(`200 owners whose pid a stranger or a thread gets within one clock tick are DEAD${unable}`, async t => {
-  const rounds = await play(t, {records: 200});
-  for (const round of rounds) {
-    checkReused(t, round);
-    t.true(round.living === undefined || round.living === 'ALIVE', `while it lived: ${round.living}`);
-  }
-  const same = rounds.filter(({sameTick}) => sameTick).length;
-  t.log(`${same} heirs of ${rounds.length} had the owner’s pid and its start time`);
-  t.true(same > 0);
-});
+testInNamespace(
+  '200 owners whose pid a stranger or a thread gets within one clock tick are DEAD',
+  async t => {
+    const rounds = await play(t, {records: 200});
+    for (const round of rounds) {
+      checkReused(t, round);
+      t.true(round.living === undefined || round.living === 'ALIVE', `while it lived: ${round.living}`);
+    }
+    const same = rounds.filter(({sameTick}) => sameTick).length;
+    t.log(`${same} heirs of ${rounds.length} had the owner’s pid and its start time`);
+    t.true(same > 0);
+  },
+);
 
-test(`a program whose pid a stranger, its own descendant or a thread gets is DEAD, unless the guard is held${unable}`, async t => {
-  const rounds = await play(t, {programs: 12});
-  for (const round of rounds) {
-    checkReused(t, round);
-    t.is(round.living, 'ALIVE');
-    // The first who is found to hold it settles that; not everyone who shares it is looked for.
-    const mayHold = round.heir === 'descendant with the guard' ? [round.child, round.pid] : [];
-    t.is(round.holders.length > 0, mayHold.length > 0);
-    for (const pid of round.holders) t.true(mayHold.includes(pid));
-  }
-});
+testInNamespace(
+  'a program whose pid a stranger, its own descendant or a thread gets is DEAD, unless the guard is held',
+  async t => {
+    const rounds = await play(t, {programs: 12});
+    for (const round of rounds) {
+      checkReused(t, round);
+      t.is(round.living, 'ALIVE');
+      // The first who is found to hold it settles that; not everyone who shares it is looked for.
+      const mayHold = round.heir === 'descendant with the guard' ? [round.child, round.pid] : [];
+      t.is(round.holders.length > 0, mayHold.length > 0);
+      for (const pid of round.holders) t.true(mayHold.includes(pid));
+    }
+  },
+);
 
-const rootTest = (PidTaker.may || process.env['CI'] !== undefined ? anyTest : anyTest.skip) as TestFn;
-const rootOnly = PidTaker.may ? '' : ' (can’t run: only root may choose pids)';
-
-rootTest(
-  `who gets the pid of a dead process whose child holds its flock is never named as the holder${rootOnly}`,
+testAsRoot(
+  'who gets the pid of a dead process whose child holds its flock is never named as the holder',
   async t => {
     // Not in a namespace: the kernel keeps the taker's pid as the first namespace counts, and only there it can be mistaken.
     const rounds = await run(t, ['env'], {files: 40});
@@ -103,13 +108,16 @@ rootTest(
   },
 );
 
-test(`a flock whose taker died in this pid namespace is not in the table, and yet its holder is found${unable}`, async t => {
-  // proc_locks(5): the taker's pid can't be translated any more, so the kernel leaves the row out (fs/locks.c locks_show()).
-  for (const {owner, heir, pid, child, taken, living, state, holders} of await play(t, {files: 20})) {
-    t.true(taken, `pid ${pid} was given to the ${heir}`);
-    t.is(living, 'ALIVE');
-    if (owner === 'flock') t.deepEqual([state, ...holders], ['ALIVE', child]);
-    else t.true(state === 'UNKNOWN' || holders.includes(child), state);
-    t.false(holders.includes(pid), `${heir} with pid ${pid}`);
-  }
-});
+testInNamespace(
+  'a flock whose taker died in this pid namespace is not in the table, and yet its holder is found',
+  async t => {
+    // proc_locks(5): the taker's pid can't be translated any more, so the kernel leaves the row out (fs/locks.c locks_show()).
+    for (const {owner, heir, pid, child, taken, living, state, holders} of await play(t, {files: 20})) {
+      t.true(taken, `pid ${pid} was given to the ${heir}`);
+      t.is(living, 'ALIVE');
+      if (owner === 'flock') t.deepEqual([state, ...holders], ['ALIVE', child]);
+      else t.true(state === 'UNKNOWN' || holders.includes(child), state);
+      t.false(holders.includes(pid), `${heir} with pid ${pid}`);
+    }
+  },
+);

@@ -4,9 +4,10 @@ import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import anyTest, {type ExecutionContext} from 'ava';
 import {listLocks} from '../../lib/os/lock-table.js';
+import {testWith} from '../helpers/here.js';
 import {SITUATIONS} from '../situations/index.js';
 import {ascending, knowable, lookAmong, observe, type Seen} from '../situations/observe.js';
-import {reasonAgainst, type Situation, type Suspect, type Truth} from '../situations/situation.js';
+import {missingFor, type Situation, type Suspect, type Truth} from '../situations/situation.js';
 import type {Stage} from '../situations/stage.js';
 
 /** Everything that was said in this run, for the last test. */
@@ -91,12 +92,12 @@ async function compare(t: ExecutionContext, situation: Situation): Promise<void>
 
 // One after the other: a hung file system or a frozen cgroup is nothing that others should meet.
 for (const situation of Object.values(SITUATIONS).flat()) {
-  const reason = reasonAgainst(situation);
-  const test = reason !== undefined && process.env['CI'] === undefined ? anyTest.serial.skip : anyTest.serial;
-  test(`${situation.title}${reason === undefined ? '' : ` (${reason})`}`, async t => {
-    t.is(reason, undefined);
+  const missing = missingFor(situation);
+  const run = async (t: ExecutionContext) => {
+    t.is(missing, undefined);
     await compare(t, situation);
-  });
+  };
+  testWith(missing, situation.title, run, anyTest.serial);
 }
 
 anyTest.serial('over all of them, FREE is never said of a lock that is held, and DEAD never', t => {

@@ -6,6 +6,7 @@ import {ourselves, waitForExit} from '../../lib/os/process.js';
 import {readSystem} from '../../lib/os/system.js';
 import {openConfigLock} from '../../lib/recovery/guarded-config.js';
 import {actor} from '../helpers/actor.js';
+import {testAsRoot} from '../helpers/here.js';
 import {stopProcess} from '../helpers/proc-state.js';
 import {openScratch, type Scratch, scratch} from '../helpers/scratch.js';
 
@@ -171,31 +172,24 @@ test('a bit that holds neither 0 nor 1 is UNKNOWN', async t => {
 });
 
 const inContainer = ['unshare', '--pid', '--fork', '--kill-child', '--mount-proc'];
-const isRoot = process.geteuid?.() === 0;
-const rootTest = isRoot || process.env['CI'] !== undefined ? test : test.skip;
-const rootOnly = isRoot ? '' : ' (can’t run: only root may make a pid namespace)';
-
-rootTest(
-  `an owner in a container is known by its pidfd, and UNKNOWN once it has ended${rootOnly}`,
-  async t => {
-    const place = scratch(t);
-    const config = await openScratch(place);
-    const owner = await actor(t, place, inContainer);
-    await owner.do('acquire');
-    const verdict = await config.examine();
-    t.is(verdict.state, 'ALIVE');
-    t.is(verdict.owner?.pid, 1, 'its pid in the container');
-    const [here = 0] = verdict.holders.map(({pid}) => pid);
-    t.is(verdict.holders[0]?.identity, verdict.owner?.identity);
-    stopProcess(here);
-    t.is((await config.examine()).state, 'FROZEN');
-    await owner.kill();
-    await waitForExit(here);
-    const {state, evidence} = await config.examine();
-    t.is(state, 'UNKNOWN', 'that nobody has the guard proves no death');
-    t.true(evidence.some(({looked}) => looked === 'pid namespace of the owner record'));
-  },
-);
+testAsRoot('an owner in a container is known by its pidfd, and UNKNOWN once it has ended', async t => {
+  const place = scratch(t);
+  const config = await openScratch(place);
+  const owner = await actor(t, place, inContainer);
+  await owner.do('acquire');
+  const verdict = await config.examine();
+  t.is(verdict.state, 'ALIVE');
+  t.is(verdict.owner?.pid, 1, 'its pid in the container');
+  const [here = 0] = verdict.holders.map(({pid}) => pid);
+  t.is(verdict.holders[0]?.identity, verdict.owner?.identity);
+  stopProcess(here);
+  t.is((await config.examine()).state, 'FROZEN');
+  await owner.kill();
+  await waitForExit(here);
+  const {state, evidence} = await config.examine();
+  t.is(state, 'UNKNOWN', 'that nobody has the guard proves no death');
+  t.true(evidence.some(({looked}) => looked === 'pid namespace of the owner record'));
+});
 
 test('looking changes nothing', async t => {
   const place = await withRecord(t, record => record);

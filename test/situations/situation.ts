@@ -118,8 +118,8 @@ export const NOBODY: Need = {
   isThere: () => spawnSync(AS_NOBODY[0], [...AS_NOBODY.slice(1), 'cat', here]).status === 0,
 };
 
-/** Why a situation can't be made here; undefined: it can. */
-export function reasonAgainst({needs = []}: Situation): string | undefined {
+/** What is missing to make a situation here; undefined: nothing. */
+export function missingFor({needs = []}: Situation): string | undefined {
   const missing = [{what: 'a C compiler', isThere: () => has('cc')}, ...needs].find(need => !need.isThere());
-  return missing && `needs ${missing.what}`;
+  return missing?.what;
 }

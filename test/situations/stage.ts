@@ -7,6 +7,7 @@ import {join} from 'node:path';
 import {createInterface} from 'node:readline';
 import type {Readable} from 'node:stream';
 import {fileURLToPath} from 'node:url';
+import {compileProgram} from '../helpers/compile.js';
 import {environment} from '../machine/command.js';
 
 /** What a situation needs from whoever asks for it, a test or a script. */
@@ -44,7 +45,7 @@ export async function onStage<T>(play: (stage: Stage) => Promise<T>): Promise<T>
 const env = {...environment, LD_PRELOAD: ''};
 
 const sources = fileURLToPath(new URL('../../../test/fixtures/holders/', import.meta.url));
-const FLAGS = ['-O2', '-Wall', '-Wextra', '-Werror', '-D_GNU_SOURCE', '-pthread'];
+const OPTIONS = ['-D_GNU_SOURCE', '-pthread'];
 let programs: string | undefined;
 
 /** Compiles a fixture of test/fixtures/holders once for this process. */
@@ -57,8 +58,7 @@ const compile = (() => {
       programs = directory;
     }
     const program = compiled.get(name) ?? join(programs, name);
-    if (!compiled.has(name))
-      execFileSync('cc', [...FLAGS, '-o', program, join(sources, `${name}.c`)], {stdio: 'inherit', env});
+    if (!compiled.has(name)) compileProgram(join(sources, `${name}.c`), program, ...OPTIONS);
     compiled.set(name, program);
     return program;
   };

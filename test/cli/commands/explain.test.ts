@@ -1,7 +1,10 @@
-import {execFileSync} from 'node:child_process';
+import {execFileSync, spawnSync} from 'node:child_process';
+import {closeSync, openSync} from 'node:fs';
 import {join} from 'node:path';
+import {fileURLToPath} from 'node:url';
 import test from 'ava';
 import {tryLock} from '../../../lib/index.js';
+import {LOCK_KIND, LOCK_TYPE, native} from '../../../lib/os/native.js';
 import {bench, guardedBench, occupy, orphan} from '../../helpers/cli.js';
 import {stopProcess} from '../../helpers/proc-state.js';
 
@@ -85,6 +88,34 @@ test('any file of the system can be explained: free, or locked by flock or OFD l
     t.like(report.holders[0], {pid: process.pid, kind});
     held?.release();
   }
+});
+
+test('a name that is not UTF-8 is explained by the bytes that were typed', async t => {
+  const made = bench(t);
+  const name = Buffer.concat([Buffer.from(`${made.directory}/caf`), Buffer.from([0xe9])]);
+  const fd = openSync(name, 'w+');
+  t.teardown(() => closeSync(fd));
+  t.is(native.setLock(fd, LOCK_KIND.flock, LOCK_TYPE.exclusive, 0, 0), 0);
+  // Arguments of spawn() are text, so a shell makes the bytes.
+  const script = `exec "$1" "$2" explain --json "$(printf '%s/caf\\351' "$3")"`;
+  const main = fileURLToPath(new URL('../../../lib/cli/main.js', import.meta.url));
+  const {stdout, stderr} = spawnSync('sh', ['-c', script, 'sh', process.execPath, main, made.directory], {
+    encoding: 'utf8',
+  });
+  const report = JSON.parse(stdout || stderr) as {state: string; file: string; holders: {pid: number}[]};
+  t.like(report, {state: 'ALIVE', file: `${made.directory}/caf\\xe9`});
+  t.true(report.holders.some(({pid}) => pid === process.pid));
+});
+
+test('--all looks at every process, and without it the report says that it did not', async t => {
+  const made = bench(t);
+  const held = tryLock(made.file, {kind: 'flock'});
+  const quick = await made.run(['explain', made.file]);
+  const whole = await made.run(['explain', '--all', made.file]);
+  held?.release();
+  t.regex(quick.stdout, /was not looked at: --all does/);
+  t.notRegex(whole.stdout, /--all does/);
+  for (const {stdout} of [quick, whole]) t.regex(stdout, new RegExp(`pid ${process.pid} `));
 });
 
 test('a directory is tested, a FIFO is never opened, and both are answered', async t => {
