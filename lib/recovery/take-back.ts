@@ -87,7 +87,7 @@ export interface TakeBack {
  * to a dead recoverer or still to the old owner, and running recovery again goes on from there.
  */
 async function handOver(
-  {config, forced, reason}: TakeBack,
+  {config, hold, forced, reason}: TakeBack,
   old: OwnerRecord | undefined,
 ): Promise<OwnedRecord> {
   const {bit, name, paths, roots, system} = config;
@@ -108,7 +108,7 @@ async function handOver(
   // The kernel knows that an owner who resigned still lives; that it will never act again, it can't know.
   const setter = bit.owner();
   const outlived = last?.resigned === true && setter?.alive === true && setter.pid !== process.pid;
-  const how = {forced: forced || outlived};
+  const confirm = () => hold.assertInForce();
   let reached: number | undefined;
   try {
     const epoch = await changeHands({
@@ -116,9 +116,10 @@ async function handOver(
       state: roots.state,
       bit,
       recorded: old?.epoch ?? 0,
-      take: (expected, next) => (reached = bit.handover(expected, next, how)),
+      take: (expected, next) =>
+        (reached = bit.handover(expected, next, {forced: forced || outlived, confirm})),
       write(next) {
-        replaceRecord(paths.owner, record(next));
+        replaceRecord(paths.owner, record(next), confirm);
         reached = next;
       },
     });
@@ -139,8 +140,8 @@ function resign(config: ConfigLock, record: OwnedRecord): void {
   }
 }
 
-function clearBit(config: ConfigLock, epoch: number): void {
-  config.bit.clear(epoch);
+function clearBit(config: ConfigLock, hold: Hold, epoch: number): void {
+  config.bit.clearConfirmed(epoch, () => hold.assertInForce());
   if (config.bit.read() !== 0)
     throw new LockError('ERR_FENCED', `the bit of ${config.name} was set again by somebody`, {
       lock: config.name,
@@ -161,8 +162,7 @@ async function cleanAndClear(work: TakeBack, mine: OwnedRecord): Promise<Cleaned
     hold.assertInForce();
     const cleaned = await cleanConfig(config, mine.epoch, mine.update, work.validate);
     step('clean', {outcome: cleaned.outcome, sha256: cleaned.sha256, removed: cleaned.removed});
-    hold.assertInForce();
-    clearBit(config, mine.epoch);
+    clearBit(config, hold, mine.epoch);
     step('clear', {bit: config.bit.path, value: 0});
     return cleaned;
   } catch (error) {
@@ -173,12 +173,11 @@ async function cleanAndClear(work: TakeBack, mine: OwnedRecord): Promise<Cleaned
 
 /** Takes the lock, cleans the file and clears the bit. Whatever is thrown, the lock can be recovered again. */
 export async function takeBack(work: TakeBack): Promise<Certificate> {
-  const {config, hold, verdict, step} = work;
+  const {config, verdict, step} = work;
   const read = config.readRecord();
   work.verify(read);
   const old = read.state === 'unreadable' ? undefined : read;
   step('verify', {state: verdict.state, epoch: verdict.epoch});
-  hold.assertInForce();
   const mine = await handOver(work, old);
   const epochs = {before: verdict.epoch ?? old?.epoch ?? 0, after: mine.epoch};
   step('handover', {epochs});
