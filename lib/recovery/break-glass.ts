@@ -162,7 +162,7 @@ export async function breakGlass(config: ConfigLock, options: BreakGlassOptions)
   if (kill) checkKillable(config, verdict);
   await declare(config, verdict, options);
   step('intent');
-  const taken = await takeOver(config);
+  const taken = await takeOver(config, verdict);
   try {
     step('takeover', {from: taken.from});
     if (kill) await endOwner(config, verdict, {bound, signal, step});

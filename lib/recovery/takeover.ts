@@ -1,13 +1,14 @@
-/** How does the guard pass to us without ever being free, whoever holds it? By sharing the description of its holder. */
+/** How does the guard pass to us without ever being free, while its owner has it? By sharing the description of the owner. */
 import {LockError} from '../errors.js';
 import type {ConfigLock} from '../lock/config-lock.js';
 import {LockFile} from '../os/lock-file.js';
 import {type Descriptor, findOpeners, type Survey} from '../os/lock-survey.js';
-import {kindOf} from '../os/lock-table.js';
+import {type Holder, kindOf} from '../os/lock-table.js';
 import {fileId} from '../os/mounts.js';
 import {native} from '../os/native.js';
 import {describeProcess} from '../os/process.js';
 import {check, hasCode, SystemError} from '../os/system-error.js';
+import type {Verdict} from './verdict.js';
 
 /** Descriptions that are ours from now on, too. */
 export interface Taken {
@@ -29,6 +30,7 @@ function pidsOf(descriptors: Iterable<Descriptor>): number[] {
 const END_IT =
   'end that process; the kernel then frees the guard, and `locksmith recover` takes the lock back.';
 const ENDING_REMAINS = `What remains: ${END_IT}`;
+const WAITING_REMAINS = `What remains: let that process go on, then look again; or ${END_IT}`;
 const TRACING_REMAINS = `What remains: do it with the right to trace that process (root with CAP_SYS_PTRACE in its user namespace, ptrace(2)), or ${END_IT}`;
 
 function refused(
@@ -105,13 +107,31 @@ function notFound(config: ConfigLock, {unreadable}: Survey): LockError {
   return refused(config, [], why, TRACING_REMAINS);
 }
 
-/** Shares the guard with whoever holds it. A copy that was not good for it is closed: kept, it would keep the lock. */
-async function shareGuard(config: ConfigLock): Promise<Taken> {
+/**
+ * Who owns already, and has the guard as the owner: to be fenced by what is taken from it. Whoever else has the guard may be on its way
+ * to become the owner. Stopped there, it would go on after us, and own a lock whose guard we have given back.
+ */
+function ownersAmong(config: ConfigLock, {bit, owner, holders}: Verdict): ReadonlySet<number> {
+  const record = config.readRecord();
+  const resigned = record.state === 'owned' && record.resigned === true;
+  if (owner === null || bit.value !== 1 || resigned || owner.bootId !== config.system.bootId)
+    return new Set();
+  const same = ({pid, identity}: Holder) =>
+    identity === undefined ? pid === owner.pid : identity === owner.identity;
+  return new Set(holders.filter(same).map(({pid}) => pid));
+}
+
+/** Shares the guard with its owner. A copy that was not good for it is closed: kept, it would keep the lock. */
+async function shareGuard(config: ConfigLock, verdict: Verdict): Promise<Taken> {
   const {holding, survey} = await findOpeners(config.system, fileId(config.system, config.paths.guard));
   const pids = pidsOf(holding);
   const why = unshareable(survey, holding);
   if (why !== undefined) throw refused(config, pids, why);
-  const [guard, ...more] = copyVisibly(config, pids, holding);
+  const owners = ownersAmong(config, verdict);
+  const owned = [...holding].filter(({pid}) => owners.has(pid));
+  if (holding.size > 0 && owned.length === 0)
+    throw refused(config, pids, 'that is not its owner', WAITING_REMAINS);
+  const [guard, ...more] = copyVisibly(config, pids, owned);
   closeAll(more);
   if (!guard) throw notFound(config, survey);
   try {
@@ -136,14 +156,14 @@ function copyVisibly(config: ConfigLock, pids: readonly number[], holding: Itera
 }
 
 /**
- * Takes the guard: from the free, or by sharing the description of whoever holds it, who then can neither free it nor lose
- * it to a contender. Changes nothing else. Rejects with ERR_TAKEOVER_REFUSED, which says why and what remains possible.
+ * Takes the guard: from the free, or by sharing the description of the owner, who then can neither free it nor lose it to a
+ * contender. Changes nothing else. Rejects with ERR_TAKEOVER_REFUSED, which says why and what remains possible.
  */
-export async function takeOver(config: ConfigLock): Promise<Taken> {
+export async function takeOver(config: ConfigLock, verdict: Verdict): Promise<Taken> {
   const own = LockFile.open(config.paths.guard);
   if (own.try('exclusive')) return {guard: own, gates: [], from: []};
   own.close();
-  return await shareGuard(config);
+  return await shareGuard(config, verdict);
 }
 
 /** Closes our copies. */

@@ -126,6 +126,24 @@ test('a process that holds the guard but owns nothing yet is not robbed', async 
   t.true(error.pids?.includes(process.pid));
 });
 
+test('nor is one that has got the guard of an orphan: it would go on when the lock is clear, as if it had the guard', async t => {
+  const place = scratch(t);
+  const config = await openScratch(place);
+  const owner = await actor(t, place);
+  const epoch = Number((await owner.do('acquire'))['epoch']);
+  await owner.kill();
+  using guard = LockFile.open(config.paths.guard);
+  t.true(guard.try('exclusive'));
+  const error = await t.throwsAsync<LockError>(config.breakGlass({owner: owner.pid, epoch, reason}), {
+    code: 'ERR_TAKEOVER_REFUSED',
+    message: /not its owner/,
+  });
+  t.true(error.pids?.includes(process.pid));
+  t.is(config.bit.epoch(), epoch, 'nothing was changed');
+  guard.unlock();
+  await config.breakGlass({owner: owner.pid, epoch, reason});
+});
+
 test('others who do not come to the hold point keep the owner in possession', async t => {
   const place = scratch(t);
   const config = await openScratch(place);
