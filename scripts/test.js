@@ -1,5 +1,5 @@
-// Runs all tests, those in the virtual machine last: sets up what they need where it may, counts what could not run,
-// and fails for that in CI. Arguments choose test files outside the machine; --no-vm leaves the machine out.
+// Runs all tests, then the models of the protocols, then the tests in the virtual machine: sets up what they need where it
+// may, counts what could not run, and fails for that in CI. Arguments choose test files; they and --no-vm leave out models and machine.
 import {spawn, spawnSync} from 'node:child_process';
 import {once} from 'node:events';
 import {createInterface} from 'node:readline';
@@ -21,12 +21,16 @@ if (spawnSync('npm', ['run', '--silent', 'build:ts'], {stdio: ['ignore', 2, 2]})
 const {TapRelay, TapReport} = await import('../dist/test/machine/tap.js');
 const {ORDINARY_NEEDS, howToInstall, provide} = await import('../dist/test/machine/needs.js');
 const {testInMachine} = await import('../dist/test/machine/run.js');
+const {testModels} = await import('../dist/test/model/check.js');
 
 const missing = provide(ORDINARY_NEEDS);
 if (missing.length > 0) console.error(howToInstall(missing));
 const report = new TapReport();
 await runAva(report, new TapRelay(report));
-// One after the other: both are about time, and the machine takes two processors.
-if (withMachine) await testInMachine(report);
+// One after the other: the tests are about time, and models and machine take two processors.
+if (withMachine) {
+  await testModels(report);
+  await testInMachine(report);
+}
 if (process.getuid() !== 0 && report.counts.skipped > 0) console.error('some tests need root: sudo npm test');
 process.exitCode = report.end();

@@ -41,6 +41,11 @@ export const FUZZ_NEEDS: readonly Need[] = [
   ['/usr/lib/llvm-14/lib/clang/14.0.6/lib/linux/libclang_rt.fuzzer-x86_64.a', 'libclang-rt-14-dev', FUZZ],
 ];
 
+export const MODEL_NEEDS: readonly Need[] = [
+  ['spin', 'spin', 'the model of the protocols'],
+  ['cc', 'build-essential', 'the model of the protocols'],
+];
+
 function has(name: string): boolean {
   if (name.startsWith('/')) return existsSync(name);
   const test = name.includes('.so.') ? 'ldconfig -p | grep -qF "$1"' : 'command -v "$1"';

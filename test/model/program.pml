@@ -1,0 +1,167 @@
+/* How does a program become the owner, update, and release? lib/lock, system call by system call. */
+
+#ifdef M_IGNORE_BIT
+#define BIT_AS_SEEN 0
+#else
+#define BIT_AS_SEEN conf_locked
+#endif
+#ifdef M_NO_ENTRY
+#define ENTER_CONDITION true
+#else
+#define ENTER_CONDITION (door == NOBODY)
+#endif
+
+#ifdef M_NO_GUARD
+#define GUARD_IS_FREE true
+#else
+#define GUARD_IS_FREE (guard == NOBODY)
+#endif
+
+/* ConfigLock.#takeGuard: gives guard and gate. */
+inline take_guard() {
+  STEP(door == NOBODY);                                                     /* waitUntilOpen */
+  STEP(waits[me] = true);
+  STEP(GUARD_IS_FREE -> guard = me; waits[me] = false);                   /* LockFile.wait */
+  if                                                                        /* tryEnter */
+  :: atomic { ENTER_CONDITION -> inside[me] = true; working[me] = true }
+  :: atomic { !(ENTER_CONDITION) -> skip };
+     STEP(unlock_guard(me));
+     goto parked
+  :: OR_NOT
+  fi
+}
+
+inline write_owned() {
+  STEP(name_epoch(mine);                                                    /* RecordFile.write */
+       times--;
+       if :: rec_fd[me] -> set_record(OWNED, me, mine) :: else -> goto fenced fi)
+}
+
+inline claim() {
+  CHECK(one_owner_an_epoch, owner_of[mine] == NOBODY);
+  CHECK(one_owner, (me == A || owns[A] <= forced_below) && (me == B || owns[B] <= forced_below));
+  CHECK(nobody_works_in_a_hold, room == NOBODY || evicted[me]);
+  owner_of[mine] = me;
+  owns[me] = mine;
+  if :: cleaned > 0 -> REACHED(OWNER_AFTER_ALL_CLEAR) :: else fi
+}
+
+/* ConfigLock.#become, #setBit, changeHands, SoftBitSet. */
+inline become() {
+  STEP(seen = rec_epoch);                                                   /* readRecord */
+#ifndef M_IGNORE_BIT
+  STEP(if :: conf_locked == 1 -> goto orphaned :: else fi);                         /* bit.read */
+#endif
+  STEP(rec_fd[me] = true);                                                  /* openRecord */
+  STEP(expected = epoch; mine = AFTER(expected, seen); seen = 0);           /* bit.epoch, nextEpoch */
+#ifndef M_BIT_FIRST
+  write_owned();
+#endif
+  STEP(bit_fd[me] = true; seen = BIT_AS_SEEN);                              /* SoftBit::Open */
+  STEP(epoch_fd[me] = true; if :: epoch == expected && seen == 0 :: else -> seen = 1 fi);
+  STEP(if :: bit_fd[me] && epoch_fd[me] && seen == 0 :: else -> goto fenced fi);
+  STEP(if :: epoch_fd[me] -> epoch = mine :: else fi);                      /* WriteText */
+  STEP(if
+       :: bit_fd[me] -> CHECK(orphan_is_not_used, conf_locked == 0); conf_locked = 1
+       :: else
+       fi);
+  STEP(if :: bit_fd[me] && epoch_fd[me] -> claim() :: else -> goto fenced fi);
+#ifdef M_BIT_FIRST
+  write_owned();
+#endif
+  atomic { bit_fd[me] = false; epoch_fd[me] = false; expected = 0 }
+}
+
+/* OwnedConfig.checkFence. */
+inline check_fence() {
+#ifndef M_NO_FENCE
+  STEP(if :: rec_state == OWNED && rec_epoch == mine :: else -> goto fenced fi);
+  STEP(if :: epoch == mine :: else -> goto fenced fi)
+#else
+  skip
+#endif
+}
+
+/* updateConfig. The plan in the record is for `outcomeOf` only, and what follows from it here is that the file is old or new. */
+inline update() {
+  STEP(if :: rec_fd[me] :: else -> goto fenced fi);                         /* planUpdate */
+  STEP(shadows = shadows | (1 << mine));                                    /* writeShadow */
+  if
+  :: check_fence();                                                         /* commit */
+     STEP(if
+          :: shadows & (1 << mine) ->
+             CHECK(no_commit_below_the_epoch, mine > cleaned);
+             CHECK(nobody_works_in_a_hold, room == NOBODY || evicted[me]);
+             shadows = shadows & ~(1 << mine);
+             file = mine
+          :: else -> REACHED(SHADOW_GONE); goto fenced
+          fi)
+  :: STEP(shadows = shadows & ~(1 << mine))                                 /* validateShadow refuses: rollBack */
+  fi;
+  STEP(if :: rec_fd[me] :: else -> goto fenced fi)                          /* endUpdate */
+}
+
+/* OwnedConfig.release, SoftBitClear. */
+inline release() {
+  check_fence();
+  STEP(bit_fd[me] = true; seen = conf_locked);                                      /* SoftBit::Open */
+  STEP(epoch_fd[me] = true; if :: epoch == mine && seen == 1 :: else -> seen = 0 fi);
+  STEP(if :: bit_fd[me] && epoch_fd[me] && seen == 1 :: else -> goto fenced fi);
+  STEP(if :: bit_fd[me] -> clear_bit(mine) :: else fi; owns[me] = 0);       /* WriteText */
+  STEP(if :: bit_fd[me] && epoch_fd[me] :: else -> goto fenced fi);
+  STEP(if :: rec_fd[me] -> set_record(FREE, NOBODY, mine) :: else -> goto fenced fi);
+  atomic { bit_fd[me] = false; epoch_fd[me] = false; rec_fd[me] = false; mine = 0; seen = 0 }
+}
+
+inline give_up() {
+  STEP(rec_fd[me] = false; bit_fd[me] = false; epoch_fd[me] = false; mine = 0; expected = 0; seen = 0);
+  STEP(close_guard(me));
+  STEP(close_gate(me))
+}
+
+/* `starts` as the owner of epoch 1, or with nothing. Becomes the owner at most `times`. */
+proctype Program(byte me; bool starts; byte times) {
+  byte seen;
+  byte expected;
+  byte mine;
+
+  if
+  :: starts -> mine = 1
+  :: else ->
+parked:
+     take_guard();
+     become();
+     REACHED(OWNER_AGAIN)
+  fi;
+  if
+  :: UPDATES -> update()
+  :: skip
+  fi;
+  release();
+  give_up();
+  REACHED(RELEASED);
+  goto next;
+fenced:
+  /* rollBack; what an owner was that is fenced, it is no more. */
+  STEP(REACHED(FENCED); shadows = shadows & ~(1 << mine); owns[me] = 0);
+  give_up();
+  goto next;
+orphaned:
+  REACHED(ORPHANED);
+  give_up();
+end_orphaned:
+  STEP(conf_locked == 0);                                                           /* onOrphan: wait */
+next:
+  if
+  :: times > 0 -> goto parked
+  :: else -> goto done
+  fi;
+died:
+  atomic { BEQUEATH; die(me); times = 0; mine = 0; expected = 0; seen = 0; REACHED(DIED) };
+  goto done;
+frozen:
+end_frozen:
+  false;
+done:
+  skip
+}
