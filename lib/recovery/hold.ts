@@ -131,11 +131,12 @@ export async function hold(
   const gate = LockFile.open(config.paths.gate);
   let timer: HoldTimer | undefined;
   try {
-    await shutDoor(gate, deadline.signal);
+    // The timer first: stopped between the two, we would shut the door without a bound.
     timer = check<HoldTimer>(
       native.startHoldTimer(gate.fd, Math.max(1, Math.ceil(deadline.remaining()))),
       'fork',
     );
+    await shutDoor(gate, deadline.signal);
     for (const share of evict) share.unlock();
     await emptyRoom(gate, deadline.signal);
     return new Hold(config.name, gate, timer, deadline, bound - deadline.remaining());

@@ -49,11 +49,9 @@ const MODELS: readonly Model[] = [
   {
     model: 'release',
     formulas: ['reclaimed', 'contender_gets_in'],
-    ends: [
-      ...['NOT_DEAD', 'REFUSED', 'DRAINED', 'EPOCH_RAISED', 'HANDED_OVER', 'RESIGNS', 'FAILED', 'ALL_CLEAR'],
-      ...['FENCED_RECORD', 'FENCED_HANDOVER', 'FENCED_CLEAR', 'ORPHANED', 'OWNER_AFTER_ALL_CLEAR'],
-      ...['RECOVERER_DIED', '100', '101', '102', '103', '104'],
-    ],
+    ends: 'NOT_DEAD REFUSED DRAINED EPOCH_RAISED HANDED_OVER RESIGNS FAILED ALL_CLEAR FENCED_RECORD FENCED_HANDOVER FENCED_CLEAR ORPHANED OWNER_AFTER_ALL_CLEAR RECOVERER_DIED 100 101 102 103 104'.split(
+      ' ',
+    ),
     faults: {
       M_NO_CHECK: 'effect_in_hold',
       M_CHECK_EARLY: 'effect_in_hold',
@@ -76,10 +74,9 @@ const MODELS: readonly Model[] = [
   },
   {
     model: 'force',
-    ends: [
-      ...['SHARED', 'CHANGED', 'REFUSED', 'HANDED_OVER', 'FENCED', 'SHADOW_GONE', 'RESIGNS', 'ALL_CLEAR'],
-      ...['OPERATOR_DIED', '100', '101', '102', '103', '104'],
-    ],
+    ends: 'SHARED CHANGED REFUSED HANDED_OVER FENCED SHADOW_GONE RESIGNS ALL_CLEAR OPERATOR_DIED 100 101 102 103 104'.split(
+      ' ',
+    ),
     faults: {
       M_RECORD_IN_PLACE: 'record_of_the_owner',
       M_BIT_IN_PLACE: 'bit_of_the_owner',
