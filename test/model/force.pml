@@ -188,8 +188,10 @@ init {
     owner_of[1] = A;
     owns[A] = 1;
     run Program(A, true, 0);
+#ifndef FEW
     run Timer(S);
     run Operator(S);
+#endif
 #endif
     run Timer(R);
     run Operator(R)

@@ -29,6 +29,8 @@ bool reused[COUNT];
 #define NO_OLD_SHADOW ((shadows & BELOW(next)) == 0)
 #define UPDATES (me == A)
 
+/* Most faults show where there are few processes: with -DFEW there is neither a contender, nor a child, nor the orchestrator. */
+
 /* Formulas say what must come where the time suffices: everybody goes on, each hold but the first is long enough, validators are content. */
 #ifdef LIVENESS
 byte expiries;
@@ -157,7 +159,9 @@ init {
 #else
     mortal[R] = true;
     if :: known[A] = true :: skip fi;
+#ifndef FEW
     run Orchestrator();
+#endif
     run Timer(S);
     run Recoverer(S);
 #endif
@@ -177,8 +181,10 @@ init {
     owner_of[1] = A;
     owns[A] = 1;
     run Program(A, true, 0);
+#ifndef FEW
     run Program(B, false, 1);
     run Child();
+#endif
     run Timer(R);
     run Recoverer(R)
   }
