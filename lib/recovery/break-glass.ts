@@ -9,7 +9,7 @@ import {describeProcess, endProcess} from '../os/process.js';
 import type {System} from '../os/system.js';
 import {appendAudit} from './audit.js';
 import {drainContenders} from './contenders.js';
-import {DEFAULT_HOLD, hold} from './hold.js';
+import {DEFAULT_HOLD, type Hold, hold} from './hold.js';
 import {judge, lockRecovery, type RecoverOptions, stepper, verifyUnchanged} from './recover.js';
 import {type Certificate, takeBack} from './take-back.js';
 import {letGo, type Taken, takeOver} from './takeover.js';
@@ -178,14 +178,19 @@ interface Means extends Pick<RecoverOptions, 'validate' | 'signal'> {
   readonly step: ReturnType<typeof stepper>;
 }
 
-async function forceThrough(
+/** The epoch in force, as `examine` tells it. */
+function epochNow(config: ConfigLock): number {
+  const record = config.readRecord();
+  return Math.max(config.bit.epoch(), record.state === 'unreadable' ? 0 : record.epoch);
+}
+
+async function drainAndTake(
   config: ConfigLock,
   verdict: Verdict,
   taken: Taken,
-  {bound, validate, reason, signal, step}: Means,
+  stop: Hold,
+  {validate, reason, step}: Pick<Means, 'validate' | 'reason' | 'step'>,
 ): Promise<Certificate> {
-  await using stop = await hold(config, {for: bound, signal, evict: taken.gates});
-  step('hold', {acknowledgedAfter: stop.acknowledgedAfter, remaining: stop.remaining()});
   const spare = new Set([...taken.from, ...(verdict.owner ? [verdict.owner.pid] : [])]);
   const drained = await drainContenders(config, taken.guard, stop, {
     held: true,
@@ -193,7 +198,7 @@ async function forceThrough(
     onContenders: contenders => step('contenders', {contenders}),
   });
   if (drained.length === 0) step('contenders', {contenders: []});
-  const certificate = await takeBack({
+  return await takeBack({
     config,
     hold: stop,
     verdict,
@@ -204,6 +209,24 @@ async function forceThrough(
     step,
     verify: read => verifyUnchanged(config, verdict, read),
   });
+}
+
+async function forceThrough(
+  config: ConfigLock,
+  verdict: Verdict,
+  taken: Taken,
+  {bound, validate, reason, signal, step}: Means,
+): Promise<Certificate> {
+  await using stop = await hold(config, {for: bound, signal, evict: taken.gates});
+  step('hold', {acknowledgedAfter: stop.acknowledgedAfter, remaining: stop.remaining()});
+  let certificate: Certificate;
+  try {
+    certificate = await drainAndTake(config, verdict, taken, stop, {validate, reason, step});
+  } catch (error) {
+    // It is the owner as before, and goes on in its cycle.
+    if (epochNow(config) === verdict.epoch) stop.readmit(taken.gates);
+    throw error;
+  }
   // The old owner still has the description open: closing our copy alone would leave the guard locked.
   taken.guard.unlock();
   return certificate;

@@ -7,7 +7,7 @@ import {findHolders} from '../os/lock-survey.js';
 import {readable} from '../os/process.js';
 import {check} from '../os/system-error.js';
 import type {ConfigLock} from '../lock/config-lock.js';
-import {emptyRoom, reenter, shutDoor} from '../lock/gate.js';
+import {emptyRoom, leaveRoom, reenter, shutDoor} from '../lock/gate.js';
 
 /** Longest hold unless another time is asked for, in milliseconds. */
 export const DEFAULT_HOLD = 90_000;
@@ -65,6 +65,12 @@ export class Hold {
   assertInForce(): void {
     if (!this.inForce())
       throw new LockError('ERR_HOLD_EXPIRED', `the hold on ${this.name} has ended`, {lock: this.name});
+  }
+
+  /** Gives those who were evicted their shares of the gate again, for nothing was taken from them. In vain when the hold has ended meanwhile and another is in force. */
+  readmit(evicted: readonly LockFile[]): void {
+    leaveRoom(this.#gate);
+    for (const share of evicted) reenter(share);
   }
 
   /** Lets everybody go on. A second call does nothing. */

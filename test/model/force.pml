@@ -131,7 +131,11 @@ start:
   announce();
   evict();
   empty_room();
-  ASSERT_IN_FORCE();                                                        /* drainContenders: our copy of the guard is kept */
+  ASSERT_IN_FORCE();
+  if                                                                        /* drainContenders: our copy of the guard is kept */
+  :: skip
+  :: goto failed                                                            /* somebody has the file open, or signal */
+  fi;
   verify();
   hand_over();
   clean();

@@ -167,6 +167,28 @@ test('others who do not come to the hold point keep the owner in possession', as
   t.is(readFileSync(place.file, 'utf8'), NEW);
 });
 
+test('an owner from whom nothing was taken after all has its share of the gate again', async t => {
+  const place = scratch(t);
+  const config = await openScratch(place);
+  const owner = await actor(t, place);
+  await owner.do('begin-update', {content: NEW});
+  const writer = await actor(t, place);
+  await writer.do('open-for-writing');
+  const {epoch} = await config.examine();
+  // Aborted while it waits for the writer, behind the hold.
+  const contended = new AbortController();
+  const onStep = ({step, contenders}: {step: string; contenders?: unknown}) => {
+    if (step === 'contenders' && Array.isArray(contenders)) contended.abort(new Error('enough'));
+  };
+  const {signal} = contended;
+  await t.throwsAsync(config.breakGlass({owner: owner.pid, epoch: epoch ?? 0, reason, onStep, signal}), {
+    message: 'enough',
+  });
+  const refused = await t.throwsAsync<LockError>(config.hold({for: 300}), {code: 'ERR_HOLD_REFUSED'});
+  t.true(refused.pids?.includes(owner.pid));
+  t.is((await owner.do('finish-update')).error, undefined);
+});
+
 test('the audit has the evidence, the reason and the owner before it happens', async t => {
   const place = scratch(t);
   const config = await openScratch(place);
