@@ -8,7 +8,6 @@
 #define REFUSED 7
 #define NOTHING_TO_BREAK 8
 #define CHANGED 9
-#define PASSED_ON 10
 #define EPOCH_RAISED 11
 #define HANDED_OVER 12
 #define FENCED_RECORD 13
@@ -70,7 +69,7 @@ inline take_over() {
      STEP(if                                                                /* LockFile.try: granted to whoever shares it */
           :: HOLDS_GUARD
           :: !HOLDS_GUARD && guard == NOBODY && copied != NOBODY -> guard = copied
-          :: else -> REACHED(PASSED_ON); goto given_back
+          :: else -> goto given_back
           fi);
      STEP(if :: held != NOBODY && inside[held] -> evicting = held :: else fi) /* copyLocked, of the gate */
   :: OR_NOT
@@ -79,11 +78,7 @@ inline take_over() {
 
 /* The door is shut: what the owner has of the room is unlocked through our copy. */
 inline evict() {
-#ifndef M_NO_EVICTION
   STEP(if :: evicting != NOBODY -> inside[evicting] = false; evicted[evicting] = true :: else fi)
-#else
-  skip
-#endif
 }
 
 /* Nothing was taken: the room is left, and as long as the door is shut by ourselves nobody is in the way of who was evicted (reenter). */

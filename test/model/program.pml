@@ -54,9 +54,7 @@ inline become() {
 #endif
   STEP(rec_fd[me] = true);                                                  /* openRecord */
   STEP(expected = epoch; mine = AFTER(expected, seen); seen = 0);           /* bit.epoch, nextEpoch */
-#ifndef M_BIT_FIRST
   write_owned();
-#endif
   STEP(bit_fd[me] = true; seen = BIT_AS_SEEN);                              /* SoftBit::Open */
   STEP(epoch_fd[me] = true; if :: epoch == expected && seen == 0 :: else -> seen = 1 fi);
   STEP(if :: bit_fd[me] && epoch_fd[me] && seen == 0 :: else -> goto fenced fi);
@@ -66,9 +64,6 @@ inline become() {
        :: else
        fi);
   STEP(if :: bit_fd[me] && epoch_fd[me] -> claim() :: else -> goto fenced fi);
-#ifdef M_BIT_FIRST
-  write_owned();
-#endif
   atomic { bit_fd[me] = false; epoch_fd[me] = false; expected = 0 }
 }
 

@@ -41,8 +41,10 @@ inline look() {
 /* examineClaim: a soft bit has only the record; it vouches for the bit's epoch or is ahead. */
 #define VOUCHES (state != FREE && at >= now)
 #ifdef M_SILENCE_IS_DEATH
+#define GUARD_SEEN_FREE true
 #define PROVEN_GONE(who) true
 #else
+#define GUARD_SEEN_FREE (!held)
 #ifdef M_ABSENT_IS_DEAD
 #define PROVEN_GONE(who) (gone[who] || !known[who])
 #else

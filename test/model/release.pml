@@ -31,13 +31,15 @@ bool reused[COUNT];
 
 /* Most faults show where there are few processes: with -DFEW there is neither a contender, nor a child, nor the orchestrator. */
 
-/* Formulas say what must come where the time suffices: everybody goes on, each hold but the first is long enough, validators are content. */
+/* Formulas say what must come where the time suffices: everybody goes on, each hold but the first is long enough,
+   who waits for the guard gets it before it is taken again, validators are content. */
 #ifdef LIVENESS
 byte expiries;
 #define EXPIRES (expiries < 1)
 #define MAY_BE_DEAF false
 #define MAY_REFUSE false
 #define TRIES 3
+#define WAITERS_HAD_THEIR_TURN ((!waits[A] && !waits[B]) || over[me])
 #define BEQUEATH if :: reused[me] = true :: skip fi; if :: guard == me -> guard = C; inside[C] = true :: skip fi
 inline expired() { expiries++ }
 #else
@@ -45,6 +47,7 @@ inline expired() { expiries++ }
 #define MAY_BE_DEAF true
 #define MAY_REFUSE true
 #define TRIES 1
+#define WAITERS_HAD_THEIR_TURN true
 #define BEQUEATH if :: guard == me -> guard = C; inside[C] = true :: skip fi
 inline expired() { skip }
 #endif
@@ -87,7 +90,8 @@ inline drain() {
      if
      :: atomic { !waits[A] && !waits[B] -> break }                          /* listContenders */
      :: atomic { waits[A] || waits[B] -> skip };
-        STEP(guard = NOBODY; REACHED(DRAINED))
+        STEP(guard = NOBODY; REACHED(DRAINED));
+        STEP(WAITERS_HAD_THEIR_TURN)                                        /* untilSomethingChanges */
      :: OR_NOT
      fi
   od
@@ -108,7 +112,7 @@ start:
   STEP(RECOVERY_IS_FREE -> recovery = me);                                  /* lockRecovery, or waitForRecovery */
   look();                                                                   /* examine */
   STEP(if
-       :: value == 1 && !held && VOUCHES && (PROVEN_GONE(owner) || state == RESIGNED)
+       :: value == 1 && GUARD_SEEN_FREE && VOUCHES && (PROVEN_GONE(owner) || state == RESIGNED)
        :: else -> REACHED(NOT_DEAD); goto unchanged
        fi;
        value = false; held = false);

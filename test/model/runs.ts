@@ -61,13 +61,12 @@ const MODELS: readonly Model[] = [
       M_NO_ACKNOWLEDGEMENT: 'hold_is_acknowledged',
       'FEW M_NO_INTENT': 'audit_before_effect',
       'FEW M_GUARD_NOT_TAKEN': 'guard_in_hand',
-      'FEW M_GUARD_NOT_TAKEN M_SILENCE_IS_DEATH': 'only_from_the_dead',
+      'FEW M_SILENCE_IS_DEATH M_GUARD_NOT_TAKEN M_NO_ACKNOWLEDGEMENT': 'only_from_the_dead',
       'FEW M_ABSENT_IS_DEAD': 'unknown_never_releases',
       'FEW M_GAP': 'bit_stays_set',
       'FEW M_NO_SHADOW_REMOVAL': 'all_clear_when_clean',
       'FEW M_EPOCH_OF_BIT': 'epochs_grow',
       M_PID_ONLY: 'reclaimed',
-      M_BIT_FIRST: 'reclaimed',
       M_NO_RESIGNATION: 'reclaimed',
     },
   },
@@ -90,7 +89,7 @@ const MODELS: readonly Model[] = [
   {
     model: 'force',
     variant: ['FROM_THE_BEGINNING'],
-    ends: ['NOTHING_TO_BREAK', 'PASSED_ON', 'OWNER_AFTER_ALL_CLEAR'],
+    ends: ['NOTHING_TO_BREAK', 'OWNER_AFTER_ALL_CLEAR'],
     faults: {M_ROB_WHO_PASSES: 'all_clear_when_clean'},
   },
 ];
