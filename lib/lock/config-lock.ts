@@ -4,12 +4,13 @@ import {readFile} from 'node:fs/promises';
 import {once} from 'node:events';
 import {basename} from 'node:path';
 import {isLockError, LockError} from '../errors.js';
+import {tell} from '../os/events.js';
 import type {LockBit} from '../os/lock-bit.js';
 import {LockFile} from '../os/lock-file.js';
 import {type System, system as ourSystem} from '../os/system.js';
 import {hasCode} from '../os/system-error.js';
 import {changeHands} from './change-hands.js';
-import {enter, isClosed, tryEnter, waitUntilOpen} from './gate.js';
+import {enter, isClosed, leave, tryEnter, waitUntilOpen} from './gate.js';
 import {
   bitOf,
   checkRoot,
@@ -60,8 +61,13 @@ export interface Cycle extends Disposable, AsyncDisposable {
 }
 
 function cycleOn(gate: LockFile): Cycle {
-  const leave = () => gate.close();
-  return {descriptors: [gate.fd], leave, [Symbol.dispose]: leave, [Symbol.asyncDispose]: async () => leave()};
+  const end = () => leave(gate);
+  return {
+    descriptors: [gate.fd],
+    leave: end,
+    [Symbol.dispose]: end,
+    [Symbol.asyncDispose]: async () => end(),
+  };
 }
 
 /** A named lock and the file that it guards. Holds no descriptor until something is acquired. */
@@ -100,7 +106,7 @@ export class ConfigLock {
         if (!isLockError(error, 'ERR_ORPHANED') || onOrphan === 'fail') throw error;
         orphan = error;
       } finally {
-        if (!owned) closeAll(guard, gate);
+        if (!owned) giveBack(guard, gate);
       }
       if (owned) return owned;
       if (!orphan) await this.#whileBit(() => this.#isTaken(), signal);
@@ -118,7 +124,7 @@ export class ConfigLock {
       if (guard.try('exclusive') && tryEnter(gate)) owned = await this.#become(guard, gate, purpose);
       return owned;
     } finally {
-      if (!owned) closeAll(guard, gate);
+      if (!owned) giveBack(guard, gate);
     }
   }
 
@@ -227,6 +233,7 @@ export class ConfigLock {
     const record = (epoch: number): OwnedRecord => ({v: 1, state: 'owned', lock: name, epoch, owner});
     const recordFile = openRecord(paths.owner);
     let set: number | undefined;
+    tell(paths.directory, {event: 'acquiring'});
     try {
       const epoch = await changeHands({
         system,
@@ -236,6 +243,7 @@ export class ConfigLock {
         take: (expected, next) => (set = bit.set(expected, next)),
         write: next => recordFile.write(record(next)),
       });
+      tell(paths.directory, {event: 'acquired', epoch, identity: owner.identity});
       return new OwnedConfig({
         file,
         ownerPath: paths.owner,
@@ -322,8 +330,9 @@ export class ConfigLock {
   }
 }
 
-function closeAll(...files: readonly LockFile[]): void {
-  for (const file of files) file.close();
+function giveBack(guard: LockFile, gate: LockFile): void {
+  guard.close();
+  leave(gate);
 }
 
 /** Opens the lock on a file and creates its state if it is new. `wrap` is for the layer above, which adds to the class. */

@@ -2,6 +2,7 @@
 import {readFileSync} from 'node:fs';
 import {LockError} from '../errors.js';
 import type {ConfigLock} from '../lock/config-lock.js';
+import {tell} from '../os/events.js';
 import {LockFile} from '../os/lock-file.js';
 import {findOpeners} from '../os/lock-survey.js';
 import {fileId} from '../os/mounts.js';
@@ -199,6 +200,7 @@ export async function breakGlass(config: ConfigLock, options: BreakGlassOptions)
     loginUid: loginUid(config.system),
   };
   await appendAudit(config.system, config.roots.state, 'break-glass.intent', config.name, facts, signal);
+  tell(config.paths.directory, {event: 'intent', epoch: verdict.epoch, forced: true});
   step('intent');
   const taken = await takeOver(config, verdict);
   try {
