@@ -6,9 +6,10 @@ import {basename} from 'node:path';
 import {isLockError, LockError} from '../errors.js';
 import {tell} from '../os/events.js';
 import type {LockBit} from '../os/lock-bit.js';
-import {LockFile} from '../os/lock-file.js';
+import {LockFile, WHOLE} from '../os/lock-file.js';
 import {type System, system as ourSystem} from '../os/system.js';
 import {hasCode} from '../os/system-error.js';
+import {enqueue, takeTicket} from '../os/wait-queue.js';
 import {changeHands} from './change-hands.js';
 import {enter, isClosed, leave, tryEnter, waitUntilOpen} from './gate.js';
 import {
@@ -94,24 +95,35 @@ export class ConfigLock {
     return readRecord(this.paths.owner);
   }
 
-  /** Becomes the owner, waiting for whoever owns it now and for the end of a hold. Rejects with ERR_ORPHANED, ERR_OWNER_UNKNOWN, SystemError or signal.reason. */
+  /**
+   * Becomes the owner, waiting for whoever owns it now and for the end of a hold; in this process first come, first served.
+   * Rejects with ERR_ORPHANED, ERR_OWNER_UNKNOWN, SystemError or signal.reason.
+   */
   async acquire({purpose = '', signal, onOrphan = 'fail'}: AcquireOptions = {}): Promise<OwnedConfig> {
+    // One of a process stands before gate and guard, so that a recovery meets a few contenders, however many wait.
+    const turn = {key: this.paths.directory, shared: false, range: WHOLE, signal, ticket: takeTicket()};
     for (;;) {
-      const {guard, gate} = await this.#takeGuard(signal);
-      let owned: OwnedConfig | undefined;
-      let orphan: LockError | undefined;
-      try {
-        owned = await this.#become(guard, gate, purpose);
-      } catch (error) {
-        if (!isLockError(error, 'ERR_ORPHANED') || onOrphan === 'fail') throw error;
-        orphan = error;
-      } finally {
-        if (!owned) giveBack(guard, gate);
-      }
-      if (owned) return owned;
-      if (!orphan) await this.#whileBit(() => this.#isTaken(), signal);
+      const found = await enqueue(turn, () => this.#ask(purpose, signal));
+      if (found instanceof OwnedConfig) return found;
+      if (found === 'taken') await this.#whileBit(() => this.#isTaken(), signal);
+      else if (onOrphan === 'fail') throw found;
       else if (onOrphan === 'wait') await this.#whileBit(() => this.bit.read() === 1, signal);
-      else if (onOrphan !== 'fail') await onOrphan(orphan);
+      else await onOrphan(found);
+    }
+  }
+
+  /** Waits for the guard and becomes the owner; gives the orphan that it met, or `taken` as #become does. */
+  async #ask(purpose: string, signal: AbortSignal | undefined): Promise<OwnedConfig | LockError | 'taken'> {
+    const {guard, gate} = await this.#takeGuard(signal);
+    let owned: OwnedConfig | undefined;
+    try {
+      owned = await this.#become(guard, gate, purpose);
+      return owned ?? 'taken';
+    } catch (error) {
+      if (!isLockError(error, 'ERR_ORPHANED')) throw error;
+      return error;
+    } finally {
+      if (!owned) giveBack(guard, gate);
     }
   }
 
