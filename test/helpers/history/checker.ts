@@ -33,6 +33,7 @@ export class Checker {
   readonly #owners = new Map<string, string>();
   readonly #processes = new Set<string>();
   readonly #names = new Set<string>();
+  readonly #disturbed = new Set<string>();
   readonly #pending = new Map<string, Pending[]>();
   readonly #violations = new Map<string, Violation>();
   readonly #rules: readonly [string, Rule][];
@@ -47,7 +48,8 @@ export class Checker {
     this.#processes.add(line.by);
     this.#names.add(line.lock);
     this.#awaken(line);
-    if (line.event === 'disturbed') return this.#forget(line.lock);
+    if (line.event === 'disturbed') this.#forget(line.lock);
+    if (this.#disturbed.has(line.lock)) return;
     const past = this.#locks.get(line.lock) ?? new LockPast();
     this.#locks.set(line.lock, past);
     for (const [rule, judge] of this.#rules)
@@ -90,6 +92,7 @@ export class Checker {
   }
 
   #forget(lock: string): void {
+    this.#disturbed.add(lock);
     this.#locks.delete(lock);
     for (const [by, pending] of this.#pending)
       this.#pending.set(

@@ -13,7 +13,7 @@ export interface Mark {
   readonly clock: number;
 }
 
-/** A test has changed the lock's files by hand: what the history says of them up to here binds nobody any more. */
+/** A test changes the lock's files by hand: from here on, nothing follows from what its history says. */
 export interface Disturbed {
   readonly event: 'disturbed';
 }
