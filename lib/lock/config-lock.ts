@@ -9,7 +9,7 @@ import type {LockBit} from '../os/lock-bit.js';
 import {LockFile, WHOLE} from '../os/lock-file.js';
 import {type System, system as ourSystem} from '../os/system.js';
 import {hasCode} from '../os/system-error.js';
-import {enqueue, takeTicket} from '../os/wait-queue.js';
+import {enqueue} from '../os/wait-queue.js';
 import {changeHands} from './change-hands.js';
 import {enter, isClosed, leave, tryEnter, waitUntilOpen} from './gate.js';
 import {
@@ -43,7 +43,10 @@ export interface OpenOptions extends RootOptions {
   readonly system?: System | undefined;
 }
 
-/** What to do about a lock whose owner died in the middle: fail, wait until somebody has recovered it, or call a function that does. */
+/**
+ * What to do about a lock whose owner died in the middle: fail, wait until somebody has recovered it, or call a function that
+ * does. While that runs, others of this process with such a function wait.
+ */
 export type OnOrphan = 'fail' | 'wait' | ((orphan: LockError) => Promise<unknown>);
 
 export interface AcquireOptions {
@@ -96,14 +99,19 @@ export class ConfigLock {
   }
 
   /**
-   * Becomes the owner, waiting for whoever owns it now and for the end of a hold; in this process first come, first served.
-   * Rejects with ERR_ORPHANED, ERR_OWNER_UNKNOWN, SystemError or signal.reason.
+   * Becomes the owner, waiting for whoever owns it now and for the end of a hold; first come, first served among those of
+   * this process that treat orphans alike. Rejects with ERR_ORPHANED, ERR_OWNER_UNKNOWN, SystemError or signal.reason.
    */
-  async acquire({purpose = '', signal, onOrphan = 'fail'}: AcquireOptions = {}): Promise<OwnedConfig> {
-    // One of a process stands before gate and guard, so that a recovery meets a few contenders, however many wait.
-    const turn = {key: this.paths.directory, shared: false, range: WHOLE, signal, ticket: takeTicket()};
+  async acquire(options: AcquireOptions = {}): Promise<OwnedConfig> {
+    const {signal, onOrphan = 'fail'} = options;
+    // One of them stands before gate, guard and orphan for all, so that a recovery meets a few contenders, however many wait.
+    const key = `${this.paths.directory} ${typeof onOrphan === 'string' ? onOrphan : 'act'}`;
+    return enqueue({key, shared: false, range: WHOLE, signal}, () => this.#acquireFirst(options));
+  }
+
+  async #acquireFirst({purpose = '', signal, onOrphan = 'fail'}: AcquireOptions): Promise<OwnedConfig> {
     for (;;) {
-      const found = await enqueue(turn, () => this.#ask(purpose, signal));
+      const found = await this.#ask(purpose, signal);
       if (found instanceof OwnedConfig) return found;
       if (found === 'taken') await this.#whileBit(() => this.#isTaken(), signal);
       else if (onOrphan === 'fail') throw found;

@@ -12,24 +12,15 @@ export interface Turn {
   readonly shared: boolean;
   readonly range: Range;
   readonly signal: AbortSignal | undefined;
-  /** Whoever has to ask again for the same thing keeps his place by the ticket that he took first. */
-  readonly ticket?: number;
 }
 
 interface Entry {
   readonly turn: Turn;
-  readonly ticket: number;
   started: boolean;
   start(): void;
 }
 
-const queues = new Map<string, Entry[]>();
-let tickets = 0;
-
-/** A place in the order in which requests were made. */
-export function takeTicket(): number {
-  return ++tickets;
-}
+const queues = new Map<string, Set<Entry>>();
 
 function overlap(a: Range, b: Range): boolean {
   const endA = a.length === 0 ? Number.POSITIVE_INFINITY : a.start + a.length;
@@ -41,15 +32,9 @@ function inTheWay(earlier: Turn, later: Turn): boolean {
   return !(earlier.shared && later.shared) && overlap(earlier.range, later.range);
 }
 
-/** Puts an entry behind all with an older ticket. */
-function insert(queue: Entry[], entry: Entry): void {
-  const behind = queue.findLastIndex(({ticket}) => ticket < entry.ticket);
-  queue.splice(behind + 1, 0, entry);
-}
-
-/** Starts every entry that has no conflicting entry before it, nor one that was started before it came. */
-function advance(queue: readonly Entry[]): void {
-  const before = queue.filter(({started}) => started).map(({turn}) => turn);
+/** Starts every entry that has no conflicting entry before it. */
+function advance(queue: Set<Entry>): void {
+  const before: Turn[] = [];
   for (const entry of queue) {
     if (!entry.started && !before.some(turn => inTheWay(turn, entry.turn))) {
       entry.started = true;
@@ -67,11 +52,11 @@ export function isQueued(key: string): boolean {
 /** Runs `act` when no earlier conflicting request of this process waits. Rejects with signal.reason when aborted before. */
 export async function enqueue<T>(turn: Turn, act: () => Promise<T>): Promise<T> {
   turn.signal?.throwIfAborted();
-  const queue = queues.get(turn.key) ?? [];
+  const queue = queues.get(turn.key) ?? new Set<Entry>();
   queues.set(turn.key, queue);
   const leave = (entry: Entry) => {
-    queue.splice(queue.indexOf(entry), 1);
-    if (queue.length === 0) queues.delete(turn.key);
+    queue.delete(entry);
+    if (queue.size === 0) queues.delete(turn.key);
     else advance(queue);
   };
   let entry: Entry | undefined;
@@ -82,8 +67,8 @@ export async function enqueue<T>(turn: Turn, act: () => Promise<T>): Promise<T> 
         turn.signal?.removeEventListener('abort', aborted);
         resolve();
       };
-      entry = {turn, ticket: turn.ticket ?? takeTicket(), started: false, start};
-      insert(queue, entry);
+      entry = {turn, started: false, start};
+      queue.add(entry);
       turn.signal?.addEventListener('abort', aborted, {once: true});
       advance(queue);
     });
