@@ -55,6 +55,9 @@ export interface LockPaths {
 /** Volatile state of the whole system; it goes with the kernel's bits. */
 const SYSTEM_RUN = '/run/locksmith';
 
+/** Durable state of the whole system, usually on a file system that is mounted. */
+const SYSTEM_STATE = '/var/lib/locksmith';
+
 /** Names of the module's own files beside its locks. */
 const RESERVED = new Set(['create', 'remove']);
 
@@ -97,7 +100,7 @@ export function resolveRoots(system: System, options: RootOptions = {}): Roots {
   const state =
     options.state ??
     env['LOCKSMITH_STATE'] ??
-    (uid === 0 ? '/var/lib/locksmith' : home ? join(home, 'locksmith') : join(privateDirectory, 'state'));
+    (uid === 0 ? SYSTEM_STATE : home ? join(home, 'locksmith') : join(privateDirectory, 'state'));
   const inKernel = run === SYSTEM_RUN && hasKernelBits(system);
   const bits = options.bits ?? env['LOCKSMITH_BITS'] ?? (inKernel ? kernelBits(system) : join(run, 'bits'));
   return {bits: resolve(bits), run: resolve(run), state: resolve(state)};
@@ -126,11 +129,22 @@ function moduleMissing(path: string): LockError {
   );
 }
 
+/** Makes a root. The system's STATE is not made where all around it is missing too: then its file system is not mounted. */
+function makeRoot(system: System, path: string): void {
+  if (path === SYSTEM_STATE && !existsSync(dirname(path)))
+    throw new LockError(
+      'ERR_STATE_MISSING',
+      `there is no ${dirname(path)}: is its file system mounted? ${path} is not made on another`,
+      {path},
+    );
+  mkdirSync(path, {recursive: true, mode: system.uid === 0 ? 0o755 : 0o700});
+}
+
 /** Checks the roots and creates those that are missing. */
 export function prepareRoots(system: System, roots: Roots): Roots {
   if (roots.bits === kernelBits(system) && !hasKernelBits(system)) throw moduleMissing(roots.bits);
   for (const path of [roots.run, roots.state, roots.bits]) {
-    if (!checkRoot(system, path)) mkdirSync(path, {recursive: true, mode: system.uid === 0 ? 0o755 : 0o700});
+    if (!checkRoot(system, path)) makeRoot(system, path);
     checkRoot(system, path);
   }
   return roots;

@@ -1,6 +1,6 @@
 /** How is a lock taken from anyone, living or unknown? The audited force path; it skips no epoch, no hold and no cleaning. */
 import {readFileSync} from 'node:fs';
-import {LockError} from '../errors.js';
+import {isLockError, LockError} from '../errors.js';
 import type {ConfigLock} from '../lock/config-lock.js';
 import {LockFile} from '../os/lock-file.js';
 import {findOpeners} from '../os/lock-survey.js';
@@ -9,10 +9,11 @@ import {native} from '../os/native.js';
 import {describeProcess} from '../os/process.js';
 import {check, SystemError} from '../os/system-error.js';
 import type {System} from '../os/system.js';
-import {appendAudit} from './audit.js';
 import {drainContenders} from './contenders.js';
 import {DEFAULT_HOLD, hold} from './hold.js';
+import {checkPermitted} from './permission.js';
 import {judge, lockRecovery, type RecoverOptions, stepper, verifyUnchanged} from './recover.js';
+import {recordIntent} from './record.js';
 import {type Certificate, takeBack} from './take-back.js';
 import {summarize, type Verdict} from './verdict.js';
 
@@ -23,6 +24,8 @@ export interface BreakGlassOptions extends RecoverOptions {
   readonly epoch: number;
   /** Why; at least a few words. */
   readonly reason: string;
+  /** Users, and groups with an @ before them, who may do it beside root; by default the owner's own user. */
+  readonly allowed?: readonly string[] | undefined;
 }
 
 /** Descriptions that we share with the owner from now on. */
@@ -41,16 +44,6 @@ function loginUid(system: System): number | undefined {
   } catch {
     return undefined;
   }
-}
-
-function checkPrivilege(config: ConfigLock, {owner}: Verdict): void {
-  const {uid} = config.system;
-  if (uid === 0 || (owner !== null && owner.uid === uid)) return;
-  throw new LockError(
-    'ERR_NOT_PERMITTED',
-    `only root${owner ? ` or uid ${owner.uid}` : ''} may break the glass of ${config.name}; this is uid ${uid}`,
-    {lock: config.name, path: config.file},
-  );
 }
 
 function names(verdict: Verdict, owner: number | string): boolean {
@@ -180,14 +173,14 @@ function checkBreakable(config: ConfigLock, verdict: Verdict): void {
  * running; its next commit fails with ERR_FENCED.
  */
 export async function breakGlass(config: ConfigLock, options: BreakGlassOptions): Promise<Certificate> {
-  const {hold: bound = DEFAULT_HOLD, onStep, validate, reason, signal} = options;
+  const {hold: bound = DEFAULT_HOLD, onStep, validate, audit, reason, signal} = options;
   if (reason.trim() === '')
     throw new LockError('ERR_ARGUMENT', 'break-glass needs a reason; the audit keeps it');
   const step = stepper(onStep);
   using _recovery = await lockRecovery(config);
   step('recovery-lock');
   const verdict = await judge(config, step);
-  checkPrivilege(config, verdict);
+  await checkPermitted(config, verdict, options.allowed);
   checkBreakable(config, verdict);
   checkNamed(config, verdict, options);
   const facts = {
@@ -198,18 +191,18 @@ export async function breakGlass(config: ConfigLock, options: BreakGlassOptions)
     evidence: verdict.evidence,
     loginUid: loginUid(config.system),
   };
-  await appendAudit(config.system, config.roots.state, 'break-glass.intent', config.name, facts, signal);
+  await recordIntent(config, audit, 'break-glass.intent', facts, signal);
   step('intent');
   const taken = await takeOver(config, verdict);
   try {
     step('takeover', {shared: taken.shared, from: verdict.holders.map(({pid}) => pid)});
-    return await forceThrough(config, verdict, taken, {bound, validate, reason, signal, step});
+    return await forceThrough(config, verdict, taken, {bound, validate, audit, reason, signal, step});
   } finally {
     closeAll([...taken.gates, taken.guard]);
   }
 }
 
-interface Means extends Pick<RecoverOptions, 'validate' | 'signal'> {
+interface Means extends Pick<RecoverOptions, 'validate' | 'audit' | 'signal'> {
   readonly bound: number;
   readonly reason: string;
   readonly step: ReturnType<typeof stepper>;
@@ -219,7 +212,7 @@ async function forceThrough(
   config: ConfigLock,
   verdict: Verdict,
   taken: Taken,
-  {bound, validate, reason, signal, step}: Means,
+  {bound, validate, audit, reason, signal, step}: Means,
 ): Promise<Certificate> {
   await using stop = await hold(config, {for: bound, signal, evict: taken.gates});
   step('hold', {acknowledgedAfter: stop.acknowledgedAfter, remaining: stop.remaining()});
@@ -233,18 +226,25 @@ async function forceThrough(
     onContenders: contenders => step('contenders', {contenders}),
   });
   if (drained.length === 0) step('contenders', {contenders: []});
-  const certificate = await takeBack({
-    config,
-    hold: stop,
-    verdict,
-    forced: true,
-    reason,
-    drained,
-    validate,
-    step,
-    verify: read => verifyUnchanged(config, verdict, read),
-  });
   // The old owner still has the description open: closing our copy alone would leave the guard locked.
-  taken.guard.unlock();
-  return certificate;
+  const giveBack = () => taken.guard.unlock();
+  try {
+    const certificate = await takeBack({
+      config,
+      hold: stop,
+      verdict,
+      forced: true,
+      reason,
+      drained,
+      validate,
+      audit,
+      step,
+      verify: read => verifyUnchanged(config, verdict, read),
+    });
+    giveBack();
+    return certificate;
+  } catch (error) {
+    if (isLockError(error, 'ERR_UNRECORDED')) giveBack();
+    throw error;
+  }
 }

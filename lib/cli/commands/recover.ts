@@ -3,19 +3,22 @@ import {EXIT} from '../../errors.js';
 import {listContenders} from '../../recovery/contenders.js';
 import type {GuardedConfig} from '../../recovery/guarded-config.js';
 import type {State} from '../../recovery/verdict.js';
+import {AUDIT_OPTION, auditSink} from '../audit-to.js';
 import type {CommandSpec, Given} from '../command.js';
 import {print, printJson} from '../output.js';
+import {POLICY_OPTIONS, type PolicyGiven, policyFor, recoveryOptions} from '../policy.js';
 import {reportLines, toReport} from '../report.js';
 import {findTarget} from '../resolve.js';
 import {interruption} from '../signals.js';
 import {contenderText, HOLD_OPTION, recoverVisibly} from '../steps.js';
-import {VALIDATE_OPTION, validatorOf} from '../validator.js';
+import {VALIDATE_OPTION} from '../validator.js';
 
-interface RecoverGiven extends Given {
-  readonly hold: number;
+interface RecoverGiven extends Given, PolicyGiven {
+  readonly hold?: number;
   readonly dryRun?: true;
   readonly validate?: string;
   readonly reason?: string;
+  readonly auditTo?: string;
 }
 
 const NOT_DEAD = {status: EXIT.no, plan: 'nothing: recovery takes only from the proven dead'};
@@ -66,6 +69,8 @@ export const recoverCommand: CommandSpec<RecoverGiven> = {
     {flags: '--dry-run', what: 'say what would be done, and change nothing'},
     VALIDATE_OPTION,
     {flags: '--reason <text>', what: 'why; the audit log keeps it'},
+    AUDIT_OPTION,
+    ...POLICY_OPTIONS,
   ],
   examples: [
     ['locksmith recover aim_lock_config', 'the safe release'],
@@ -82,14 +87,18 @@ export const recoverCommand: CommandSpec<RecoverGiven> = {
     [75, 'another recovery is under way, or the hold ended too soon'],
     [77, 'not permitted'],
   ],
-  async run([target = ''], {hold, dryRun, validate, reason, json}) {
-    const config = await findTarget(target);
-    if (dryRun) return rehearse(config, json);
+  async run([target = ''], given) {
+    const policy = await policyFor(given);
+    const config = await findTarget(target, policy);
+    const {settings} = policy.of(config.name);
+    if (given.dryRun) return rehearse(config, given.json);
     using interrupted = interruption();
-    return await recoverVisibly(
-      config,
-      {hold, reason, validate: validatorOf(validate), signal: interrupted.signal},
-      json,
-    );
+    const options = {
+      ...recoveryOptions(given, settings),
+      reason: given.reason,
+      audit: auditSink(given.auditTo),
+      signal: interrupted.signal,
+    };
+    return await recoverVisibly(config, options, given);
   },
 };
