@@ -2,7 +2,7 @@
 import {system} from '../os/system.js';
 import {type Applied, applyPolicy} from '../recovery/policy/match.js';
 import type {Place, PolicyEntry, Settings} from '../recovery/policy/policy.js';
-import {policyBroken, policyDirectory, readPolicy} from '../recovery/policy/read.js';
+import {policyBroken, readPolicy} from '../recovery/policy/read.js';
 import type {RecoverOptions} from '../recovery/recover.js';
 import type {OptionSpec} from './command.js';
 import {validatorOf} from './validator.js';
@@ -51,7 +51,7 @@ export class Policy {
 /** The policy in force. Rejects with ERR_POLICY where it has a fault. */
 export async function policyFor({policy}: PolicyGiven): Promise<Policy> {
   if (policy === false) return new Policy();
-  const {entries, problems} = await readPolicy(system(), policyDirectory(system(), policy));
+  const {entries, problems} = await readPolicy(system(), policy);
   if (problems.length > 0) throw policyBroken(problems);
   return new Policy(entries);
 }

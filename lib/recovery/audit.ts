@@ -200,41 +200,72 @@ async function* readLog(
   }
 }
 
-/** All records that can be read, oldest first; none when there is no log yet. */
-export async function* auditRecords(state: string): AsyncGenerator<AuditRecord> {
-  yield* auditRecordsIn(auditPath(state));
+/** All records of a log that can be read, oldest first. Rejects with ENOENT where there is no such file. */
+export async function* auditRecordsIn(path: string): AsyncGenerator<AuditRecord> {
+  for await (const {record} of readLog(path)) if (record) yield record;
 }
 
-/** As above, of a log elsewhere. */
-export async function* auditRecordsIn(path: string): AsyncGenerator<AuditRecord> {
+/** As above, of the log of STATE; none when there is no log yet. */
+export async function* auditRecords(state: string): AsyncGenerator<AuditRecord> {
   try {
-    for await (const {record} of readLog(path)) if (record) yield record;
+    yield* auditRecordsIn(auditPath(state));
   } catch (error) {
     if (!hasCode(error, 'ENOENT')) throw error;
   }
 }
 
-/** Checks the whole chain. A log cut at its end by somebody can't be told from a shorter one: certificates name `seq` and `hash`. */
-export async function verifyAudit(state: string): Promise<AuditReport> {
-  return verifyAuditIn(auditPath(state));
-}
-
-/** As above, of a log elsewhere. */
+/** Checks the whole chain of a log. One cut at its end by somebody can't be told from a shorter one: certificates name `seq` and `hash`. */
 export async function verifyAuditIn(path: string): Promise<AuditReport> {
+  using file = LockFile.open(path, {flags: constants.O_RDONLY});
+  await file.wait('shared');
+  const torn = fstatSync(file.fd).size > readTail(file.fd).end;
   const problems: {line: number; why: string}[] = [];
   let records = 0;
+  for await (const {line, record, why} of readLog(path)) {
+    if (record) records++;
+    if (why !== undefined) problems.push({line, why});
+  }
+  if (torn) problems.pop();
+  return {path, records, ok: problems.length === 0, problems, torn};
+}
+
+/** As above, of the log of STATE; one that is not there yet is whole. */
+export async function verifyAudit(state: string): Promise<AuditReport> {
+  const path = auditPath(state);
   try {
-    using file = LockFile.open(path, {flags: constants.O_RDONLY});
-    await file.wait('shared');
-    const torn = fstatSync(file.fd).size > readTail(file.fd).end;
-    for await (const {line, record, why} of readLog(path)) {
-      if (record) records++;
-      if (why !== undefined) problems.push({line, why});
-    }
-    if (torn) problems.pop();
-    return {path, records, ok: problems.length === 0, problems, torn};
+    return await verifyAuditIn(path);
   } catch (error) {
     if (hasCode(error, 'ENOENT')) return {path, records: 0, ok: true, problems: [], torn: false};
     throw error;
   }
+}
+
+/**
+ * Takes what was recorded elsewhere into the log of STATE: each record whole, as a fact of a record of our own, so that both
+ * chains can still be checked. One that is there already is left out. Rejects with ERR_AUDIT_BROKEN where the other chain is.
+ */
+export async function importAudit(
+  system: System,
+  state: string,
+  path: string,
+): Promise<{readonly added: number; readonly known: number}> {
+  const {ok, problems} = await verifyAuditIn(path);
+  if (!ok)
+    throw new LockError(
+      'ERR_AUDIT_BROKEN',
+      `${path} is not imported: line ${problems[0]?.line}: ${problems[0]?.why}`,
+      {path},
+    );
+  const known = new Set<unknown>();
+  for await (const {event, record} of auditRecords(state))
+    if (event === 'imported') known.add((record as AuditRecord).hash);
+  let added = 0;
+  let seen = 0;
+  for await (const record of auditRecordsIn(path)) {
+    seen++;
+    if (known.has(record.hash)) continue;
+    await appendAudit(system, state, 'imported', record.lock, {from: path, record});
+    added++;
+  }
+  return {added, known: seen - added};
 }

@@ -78,10 +78,18 @@ export interface Bench {
   readonly file: string;
   readonly name: string;
   readonly roots: {readonly run: string; readonly state: string; readonly bits: string};
+  /** Directory of the policy, which is not there unless a test makes it. */
+  readonly policy: string;
   /** Runs when the test has ended. */
   teardown(act: () => void): void;
   start(...args: string[]): Started;
   run(args: readonly string[], options?: {input?: string}): Promise<Ended>;
+  /** Runs it as the last words of another command, `unshare` or a shell say; `env` instead of the usual environment. */
+  runUnder(
+    command: readonly string[],
+    args: readonly string[],
+    options?: {readonly env?: Readonly<Record<string, string>>; readonly input?: string},
+  ): Promise<Ended>;
   /** Runs a command whose result is one JSON value. */
   json<T = Record<string, unknown>>(...args: string[]): Promise<T>;
 }
@@ -89,11 +97,18 @@ export interface Bench {
 export const NAME = 'aim_lock_config';
 export const HOT = `ERROR: ${NAME}.conf: HOT`;
 
-function spawnIn(t: ExecutionContext, {run, state, bits}: Bench['roots'], args: readonly string[]): Started {
-  const env = {...process.env, LOCKSMITH_RUN: run, LOCKSMITH_STATE: state, LOCKSMITH_BITS: bits};
-  const started = new Started(
-    spawn(process.execPath, [MAIN, ...args], {env, stdio: ['pipe', 'pipe', 'pipe']}),
-  );
+/** Where a command looks for its state and its policy. */
+function places({roots: {run, state, bits}, policy}: Pick<Bench, 'roots' | 'policy'>): Record<string, string> {
+  return {LOCKSMITH_RUN: run, LOCKSMITH_STATE: state, LOCKSMITH_BITS: bits, LOCKSMITH_POLICY: policy};
+}
+
+function startIn(
+  t: ExecutionContext,
+  command: readonly string[],
+  env: Readonly<Record<string, string | undefined>>,
+): Started {
+  const [file = '', ...args] = command;
+  const started = new Started(spawn(file, args, {env, stdio: ['pipe', 'pipe', 'pipe']}));
   t.teardown(() => started.child.kill('SIGKILL'));
   return started;
 }
@@ -106,7 +121,9 @@ export function bench(t: ExecutionContext): Bench {
   mkdirSync(join(directory, 'etc'));
   const file = join(directory, 'etc', `${NAME}.conf`);
   writeFileSync(file, 'old\n');
-  const start = (...args: string[]) => spawnIn(t, roots, args);
+  const policy = join(directory, 'policy');
+  const env = {...process.env, ...places({roots, policy})};
+  const start = (...args: string[]) => startIn(t, [process.execPath, MAIN, ...args], env);
   const runIt: Bench['run'] = async (args, {input = ''} = {}) => {
     const started = start(...args);
     started.child.stdin.end(input);
@@ -117,9 +134,15 @@ export function bench(t: ExecutionContext): Bench {
     file,
     name: NAME,
     roots,
+    policy,
     teardown: act => t.teardown(act),
     start,
     run: runIt,
+    async runUnder(command, args, {env: own = env, input = ''} = {}) {
+      const started = startIn(t, [...command, process.execPath, MAIN, ...args], own);
+      started.child.stdin.end(input);
+      return started.ended;
+    },
     async json<T>(...args: string[]): Promise<T> {
       const {stdout} = await runIt([...args, '--json']);
       return JSON.parse(stdout) as T;

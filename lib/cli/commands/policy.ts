@@ -50,7 +50,7 @@ async function check(files: readonly string[], {policy, json}: PolicyCommandGive
           system(),
           files.map(file => resolve(file)),
         )
-      : await readPolicy(system(), directory);
+      : await readPolicy(system(), policy);
   const warnings = await unknownPeople(read.entries);
   const locks = read.entries.map(({name}) => name);
   const ok = read.problems.length === 0;

@@ -22,6 +22,7 @@ interface Found {
 /** What the parser says in the words of programmers. */
 const WORDS: Readonly<Record<string, string>> = {
   MULTIPLE_DOCS: 'a file holds one document: no line --- in the middle',
+  BAD_SCALAR_START: 'what begins with @ or ` needs quotes: "@ops"',
 };
 
 /** A text as the parser sees it, and where in the text something stands. */
@@ -118,7 +119,7 @@ function toProblem(source: Source, {path, what, atKey}: SchemaProblem): PolicyPr
   const {found, missing} = source.find(path);
   return {
     ...source.place(found, atKey || missing),
-    key: keyText(path),
+    key: keyText(path) || null,
     what: missing ? `is missing: ${what}` : what,
   };
 }

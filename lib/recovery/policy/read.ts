@@ -108,8 +108,8 @@ function ambiguities(entries: readonly PolicyEntry[]): PolicyProblem[] {
 export async function readPolicyFiles(system: System, files: readonly string[]): Promise<PolicyReading> {
   const read = await Promise.all(files.map(file => readOne(system, file)));
   const entries = read.flatMap(one => one.entries);
-  const across = [...contradictions(entries), ...ambiguities(entries)];
-  return {files, entries, problems: [...read.flatMap(one => one.problems), ...across]};
+  const problems = [...read.flatMap(one => one.problems), ...contradictions(entries)];
+  return {files, entries, problems: problems.length > 0 ? problems : ambiguities(entries)};
 }
 
 /** The `*.yaml` of a directory in the order of their names; `*.yml` would be overlooked by whoever looks for the others, so it is refused. */
@@ -125,8 +125,9 @@ function listFiles(directory: string): {files: string[]; problems: PolicyProblem
   };
 }
 
-/** Reads the policy of a directory; none is there where it does not exist. */
-export async function readPolicy(system: System, directory: string): Promise<PolicyReading> {
+/** Reads the policy of a directory, by default the one in force; where that does not exist, there is none. One that was asked for must be there. */
+export async function readPolicy(system: System, asked?: string): Promise<PolicyReading> {
+  const directory = policyDirectory(system, asked);
   const none = {files: [], entries: []};
   try {
     const stat = statSync(directory);
@@ -136,7 +137,7 @@ export async function readPolicy(system: System, directory: string): Promise<Pol
     const read = await readPolicyFiles(system, files);
     return {...read, problems: [...problems, ...read.problems]};
   } catch (error) {
-    if (hasCode(error, 'ENOENT')) return {...none, problems: []};
+    if (asked === undefined && hasCode(error, 'ENOENT')) return {...none, problems: []};
     return {...none, problems: [problem(directory, (error as Error).message)]};
   }
 }
