@@ -22,9 +22,9 @@ const GROUPS: Book = {file: '/etc/group', database: 'group'};
 
 /** The number in the line of a name: both files have it in their third field (passwd(5), group(5)). */
 function idIn(text: string, name: string): number | undefined {
-  const line = text.split('\n').find(each => each.startsWith(`${name}:`));
-  const id = Number(line?.split(':')[2]);
-  return line === undefined || Number.isNaN(id) ? undefined : id;
+  const lines = text.split('\n').map(line => line.split(':'));
+  const id = lines.find(([first]) => first === name)?.[2];
+  return id === undefined || !/^\d+$/.test(id) ? undefined : Number(id);
 }
 
 /** The local file first: it answers also in a rescue shell, where a name service does not. */

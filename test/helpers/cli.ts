@@ -98,7 +98,10 @@ export const NAME = 'aim_lock_config';
 export const HOT = `ERROR: ${NAME}.conf: HOT`;
 
 /** Where a command looks for its state and its policy. */
-function places({roots: {run, state, bits}, policy}: Pick<Bench, 'roots' | 'policy'>): Record<string, string> {
+function places({
+  roots: {run, state, bits},
+  policy,
+}: Pick<Bench, 'roots' | 'policy'>): Record<string, string> {
   return {LOCKSMITH_RUN: run, LOCKSMITH_STATE: state, LOCKSMITH_BITS: bits, LOCKSMITH_POLICY: policy};
 }
 

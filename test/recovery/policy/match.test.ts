@@ -37,7 +37,8 @@ test('each setting comes from the most exact entry that has it, with its place',
 test('a star stands for any letters, a point for itself', t => {
   const said = entries('  a.*.c*: {hold: 1s}\n');
   for (const name of ['a.b.c', 'a..c', 'a.x.y.cde']) t.is(applyPolicy(said, name).settings.hold, 1000, name);
-  for (const name of ['axb.c', 'a.bc', 'xa.b.c']) t.is(applyPolicy(said, name).settings.hold, undefined, name);
+  for (const name of ['axb.c', 'a.bc', 'xa.b.c'])
+    t.is(applyPolicy(said, name).settings.hold, undefined, name);
 });
 
 test('two patterns with as many letters that say the same setting are refused, and both are named', t => {

@@ -146,9 +146,7 @@ test('a lock that is there twice is a fault that names both places', t => {
 });
 
 test('broken syntax is told with its place, and nothing is concluded from the rest', t => {
-  t.deepEqual(faults('locks:\n  aim:\n    hold: "90s\n'), [
-    '4:1 locks.aim.hold Missing closing "quote',
-  ]);
+  t.deepEqual(faults('locks:\n  aim:\n    hold: "90s\n'), ['4:1 locks.aim.hold Missing closing "quote']);
   t.deepEqual(faults('locks: {}\n---\nlocks: {}\n'), [
     '2:1 locks a file holds one document: no line --- in the middle',
   ]);

@@ -27,7 +27,7 @@ test('all *.yaml are read in the order of their names, and no others', async t =
   const directory = policyOf(t, {
     '20-b.yaml': 'locks:\n  bim: {hold: 2s}\n',
     '10-a.yaml': FINE,
-    'README': 'words',
+    README: 'words',
     '.hidden.yaml': 'words',
     'a.yaml~': 'words',
   });
