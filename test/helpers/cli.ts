@@ -11,7 +11,7 @@ import {fileURLToPath} from 'node:url';
 import type {ExecutionContext} from 'ava';
 import {waitForExit} from '../../lib/os/process.js';
 
-const MAIN = fileURLToPath(new URL('../../lib/cli/main.js', import.meta.url));
+export const MAIN = fileURLToPath(new URL('../../lib/cli/main.js', import.meta.url));
 
 export interface Ended {
   readonly code: number | null;
@@ -80,6 +80,8 @@ export interface Bench {
   readonly roots: {readonly run: string; readonly state: string; readonly bits: string};
   /** Directory of the policy, which is not there unless a test makes it. */
   readonly policy: string;
+  /** The variables that say all that. */
+  readonly env: Readonly<Record<string, string>>;
   /** Runs when the test has ended. */
   teardown(act: () => void): void;
   start(...args: string[]): Started;
@@ -125,7 +127,8 @@ export function bench(t: ExecutionContext): Bench {
   const file = join(directory, 'etc', `${NAME}.conf`);
   writeFileSync(file, 'old\n');
   const policy = join(directory, 'policy');
-  const env = {...process.env, ...places({roots, policy})};
+  const own = places({roots, policy});
+  const env = {...process.env, ...own};
   const start = (...args: string[]) => startIn(t, [process.execPath, MAIN, ...args], env);
   const runIt: Bench['run'] = async (args, {input = ''} = {}) => {
     const started = start(...args);
@@ -138,11 +141,12 @@ export function bench(t: ExecutionContext): Bench {
     name: NAME,
     roots,
     policy,
+    env: own,
     teardown: act => t.teardown(act),
     start,
     run: runIt,
-    async runUnder(command, args, {env: own = env, input = ''} = {}) {
-      const started = startIn(t, [...command, process.execPath, MAIN, ...args], own);
+    async runUnder(command, args, {env: another = env, input = ''} = {}) {
+      const started = startIn(t, [...command, process.execPath, MAIN, ...args], another);
       started.child.stdin.end(input);
       return started.ended;
     },

@@ -46,8 +46,10 @@ export const breakGlassCommand: CommandSpec<BreakGlassGiven> = {
   exits: [
     [0, 'ALL CLEAR'],
     [1, 'no: owner or epoch are others by now, the lock is free, or its guard can not be taken over'],
-    [2, 'no such lock, or a failure'],
+    [2, 'no such lock, the file is not clean, the audit log takes no record, or another failure'],
     [64, 'usage: owner, epoch and reason must all be given'],
+    [69, '/proc is not mounted, or the kernel module of the bit is not loaded'],
+    [74, 'ALL CLEAR, but the audit log took no record of that; the lock is free'],
     [75, 'a recovery is under way, or the hold ended too soon'],
     [77, 'not permitted'],
   ],

@@ -80,12 +80,21 @@ export const recoverCommand: CommandSpec<RecoverGiven> = {
     'Proof, audit, hold, no contender left, handover, cleaning, ALL CLEAR: the lock is never free in between, and an update that was cut short is finished or rolled back. ' +
     'Killed at any step, running it again finishes.',
   exits: [
-    [0, 'ALL CLEAR, or nothing to recover; with --dry-run: so it would end'],
-    [1, 'no: the owner is not proven dead, or a contender remains; nothing was changed'],
-    [2, 'no such lock, or a failure'],
+    [0, 'ALL CLEAR'],
+    [0, 'the lock is free: nothing to recover'],
+    [1, 'the owner is not proven dead: ALIVE, FROZEN or UNKNOWN; nothing was changed'],
+    [1, 'a contender remains, and is named; nothing was changed'],
+    [1, 'not everybody came to the hold point, and who; nothing was changed'],
+    [2, 'taken back, but the file is not clean: the bit stays set, and running it again finishes'],
+    [2, 'the audit log takes no record, or STATE is not there: nothing was changed; see --audit-to'],
+    [2, 'no such lock, a policy with a fault, or another failure'],
     [64, 'usage'],
-    [75, 'another recovery is under way, or the hold ended too soon'],
+    [69, '/proc is not mounted, or the kernel module of the bit is not loaded: nothing can be proven'],
+    [74, 'ALL CLEAR, but the audit log took no record of that; the lock is free'],
+    [75, 'another recovery is under way'],
+    [75, 'the hold ended before the work did: running it again finishes'],
     [77, 'not permitted'],
+    ['128+N', 'ended by signal N while it waited: running it again finishes'],
   ],
   async run([target = ''], given) {
     const policy = await policyFor(given);
