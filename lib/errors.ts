@@ -83,8 +83,8 @@ export const ERRORS = {
     exit: EXIT.unavailable,
   },
   ERR_MODULE_MISSING: {
-    meaning: 'The bit of this lock is kept by the kernel module, and that is not loaded.',
-    advice: 'Load it: modprobe locksmith. docs/operations.md says how it is installed.',
+    meaning: 'The bit of this lock is kept by the kernel module, and that is not loaded or not to be seen.',
+    advice: 'Load it: modprobe locksmith; or mount sysfs. docs/operations.md says how it is installed.',
     exit: EXIT.unavailable,
   },
   ERR_HOT: {

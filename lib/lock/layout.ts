@@ -121,12 +121,16 @@ export function checkRoot(system: System, path: string): boolean {
   return true;
 }
 
-function moduleMissing(path: string): LockError {
-  return new LockError(
-    'ERR_MODULE_MISSING',
-    `${path} can not be used: the kernel module locksmith is not loaded`,
-    {path},
-  );
+function moduleMissing({sysRoot}: System, path: string): LockError {
+  const mounted = existsSync(join(sysRoot, 'kernel'));
+  const why = mounted ? 'the kernel module locksmith is not loaded' : `sysfs is not mounted on ${sysRoot}`;
+  return new LockError('ERR_MODULE_MISSING', `${path} can not be used: ${why}`, {path});
+}
+
+/** A bit that the kernel keeps must be in sight; else throws ERR_MODULE_MISSING. */
+export function checkModule(system: System, {directory}: LockBit): void {
+  if (dirname(directory) === kernelBits(system) && !hasKernelBits(system))
+    throw moduleMissing(system, directory);
 }
 
 /** Makes a root. The system's STATE is not made where all around it is missing too: then its file system is not mounted. */
@@ -142,7 +146,7 @@ function makeRoot(system: System, path: string): void {
 
 /** Checks the roots and creates those that are missing. */
 export function prepareRoots(system: System, roots: Roots): Roots {
-  if (roots.bits === kernelBits(system) && !hasKernelBits(system)) throw moduleMissing(roots.bits);
+  if (roots.bits === kernelBits(system) && !hasKernelBits(system)) throw moduleMissing(system, roots.bits);
   for (const path of [roots.run, roots.state, roots.bits]) {
     if (!checkRoot(system, path)) makeRoot(system, path);
     checkRoot(system, path);
@@ -264,7 +268,7 @@ async function restoreBit(system: System, roots: Roots, paths: LockPaths): Promi
   const directory = bitDirectory(roots, paths);
   const root = dirname(directory);
   if (root !== kernelBits(system) || existsSync(directory)) return;
-  if (!hasKernelBits(system)) throw moduleMissing(directory);
+  if (!hasKernelBits(system)) throw moduleMissing(system, directory);
   await createLockBit(root, paths.name, async () => 0);
 }
 

@@ -1,6 +1,7 @@
 /** How is a lock taken back from the dead? The safe release: proof, audit, hold, no contender, handover, clean, ALL CLEAR. */
 import {LockError} from '../errors.js';
 import type {ConfigLock} from '../lock/config-lock.js';
+import {checkModule} from '../lock/layout.js';
 import type {ReadRecord} from '../lock/owner-record.js';
 import {monotonic} from '../os/deadline.js';
 import {LockFile} from '../os/lock-file.js';
@@ -53,8 +54,9 @@ export async function lockRecovery(config: ConfigLock): Promise<LockFile> {
   );
 }
 
-/** The verdict that a recovery begins with, as a step. */
+/** The verdict that a recovery begins with, as a step. Rejects with ERR_MODULE_MISSING where the bit is out of sight, and with it whatever was to be proven. */
 export async function judge(config: ConfigLock, step: ReturnType<typeof stepper>): Promise<Verdict> {
+  checkModule(config.system, config.bit);
   const verdict = await examine(config);
   const {state, owner, epoch} = verdict;
   step('verdict', {state, summary: summarize(verdict), owner, epoch});

@@ -2,7 +2,7 @@
  * Does `locksmith recover` end with the status that its help and docs/operations.md promise? One real run for each row of
  * that table; scripts rely on them.
  */
-import {chmodSync, closeSync, openSync, readFileSync, writeFileSync} from 'node:fs';
+import {chmodSync, closeSync, openSync, readFileSync, symlinkSync, unlinkSync, writeFileSync} from 'node:fs';
 import {execFileSync} from 'node:child_process';
 import {writeFile} from 'node:fs/promises';
 import {join} from 'node:path';
@@ -104,6 +104,11 @@ async function withDiskFullJustNow(made: Bench, t: ExecutionContext): Promise<En
   const reason = 'x'.repeat(5000);
   const fill = `cat /dev/zero > ${disk}/full 2>/dev/null; true`;
   return made.run(['recover', NAME, '--audit-to', path, '--reason', reason, '--validate', fill]);
+}
+
+/** Runs what follows without one of the kernel's file systems. */
+function without(path: string): string[] {
+  return ['unshare', '--mount', 'sh', '-c', `umount -l ${path} && exec "$@"`, 'sh'];
 }
 
 async function asNobody(made: Bench): Promise<Ended> {
@@ -222,7 +227,22 @@ const CASES: readonly Case[] = [
     needs: asRoot,
     run: async made => {
       await orphan(made);
-      return made.runUnder(['unshare', '--mount', 'sh', '-c', 'umount -l /proc && exec "$@"', 'sh'], ['recover', NAME]);
+      return made.runUnder(without('/proc'), ['recover', NAME]);
+    },
+  },
+  {
+    row: '/proc is not mounted',
+    what: 'a bit that the kernel keeps, without /sys',
+    status: 69,
+    says: /sysfs is not mounted on \/sys/,
+    after: 'UNKNOWN',
+    needs: asRoot,
+    run: async made => {
+      await orphan(made);
+      const link = join(made.roots.run, 'locks', NAME, 'bit');
+      unlinkSync(link);
+      symlinkSync(`/sys/locks/${NAME}`, link);
+      return made.runUnder(without('/sys'), ['recover', NAME]);
     },
   },
   {

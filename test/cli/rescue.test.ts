@@ -18,10 +18,11 @@ import {
 } from 'node:fs';
 import {writeFile} from 'node:fs/promises';
 import {dirname, join} from 'node:path';
+import {fileURLToPath} from 'node:url';
 import test, {type ExecutionContext} from 'ava';
 import {waitForExit} from '../../lib/os/process.js';
 import {findConfigLock} from '../../lib/recovery/guarded-config.js';
-import {bench, type Bench, MAIN, NAME, occupy, orphan} from '../helpers/cli.js';
+import {bench, type Bench, type Ended, MAIN, NAME, occupy, orphan} from '../helpers/cli.js';
 import {testAsRoot} from '../helpers/here.js';
 import {compileShared} from '../helpers/native.js';
 import {stopProcess} from '../helpers/proc-state.js';
@@ -323,4 +324,37 @@ test('by force, too: the records go elsewhere, and without the last one the lock
   const gone = waitForExit(shell);
   process.kill(shell, 'SIGKILL');
   await gone;
+});
+
+const SCRIPT = fileURLToPath(new URL('../../../packaging/rescue/locksmith-rescue', import.meta.url));
+
+/** Runs the script of a rescue shell, in a mount namespace that was prepared. */
+async function rescue(made: Bench, prepare: string, ...args: string[]): Promise<Ended> {
+  const bin = join(made.directory, 'bin');
+  mkdirSync(bin);
+  writeFileSync(join(bin, 'locksmith'), `#!/bin/sh\nexec ${process.execPath} ${MAIN} "$@"\n`, {mode: 0o755});
+  const env = {...made.env, PATH: `${bin}:/usr/sbin:/usr/bin:/sbin:/bin`};
+  const started = made.startCommand([...mounted(prepare), SCRIPT, ...args], env);
+  started.child.stdin.end();
+  return started.ended;
+}
+
+testAsRoot('the rescue script comes to ALL CLEAR without /proc and /sys, and with a STATE that takes no record', async t => {
+  const made = await orphanBench(t);
+  const path = join(made.directory, 'usb.jsonl');
+  const bare = `${READ_ONLY(made.roots.state)}; umount -l /sys; umount -l /proc`;
+  const {code, stdout, stderr} = await rescue(made, bare, NAME, path);
+  t.is(code, 0, stderr);
+  t.regex(stderr, /takes no record, so nothing was done/);
+  t.regex(stdout, /^ALL CLEAR/m);
+  t.like(await made.json('log', '--verify', '--from', path), {ok: true, records: 2});
+});
+
+testAsRoot('the rescue script shows a person what it leaves to him, and ends with the status of the recovery', async t => {
+  const made = bench(t);
+  const {started} = await occupy(made);
+  const {code, stdout} = await rescue(made, 'true', NAME);
+  t.is(code, 1);
+  t.true(stdout.includes(`pid ${started.pid}`));
+  t.regex(stdout, /^Evidence$/m);
 });

@@ -90,8 +90,10 @@ export interface Bench {
   runUnder(
     command: readonly string[],
     args: readonly string[],
-    options?: {readonly env?: Readonly<Record<string, string>>; readonly input?: string},
+    options?: {readonly env?: Readonly<Record<string, string>>},
   ): Promise<Ended>;
+  /** Starts any command, in an environment of its own. */
+  startCommand(command: readonly string[], env: Readonly<Record<string, string | undefined>>): Started;
   /** Runs a command whose result is one JSON value. */
   json<T = Record<string, unknown>>(...args: string[]): Promise<T>;
 }
@@ -107,17 +109,6 @@ function places({
   return {LOCKSMITH_RUN: run, LOCKSMITH_STATE: state, LOCKSMITH_BITS: bits, LOCKSMITH_POLICY: policy};
 }
 
-function startIn(
-  t: ExecutionContext,
-  command: readonly string[],
-  env: Readonly<Record<string, string | undefined>>,
-): Started {
-  const [file = '', ...args] = command;
-  const started = new Started(spawn(file, args, {env, stdio: ['pipe', 'pipe', 'pipe']}));
-  t.teardown(() => started.child.kill('SIGKILL'));
-  return started;
-}
-
 export function bench(t: ExecutionContext): Bench {
   const directory = mkdtempSync(join(tmpdir(), 'locksmith-cli-'));
   t.teardown(() => rmSync(directory, {recursive: true, force: true}));
@@ -129,7 +120,12 @@ export function bench(t: ExecutionContext): Bench {
   const policy = join(directory, 'policy');
   const own = places({roots, policy});
   const env = {...process.env, ...own};
-  const start = (...args: string[]) => startIn(t, [process.execPath, MAIN, ...args], env);
+  const startCommand: Bench['startCommand'] = ([file = '', ...args], another) => {
+    const started = new Started(spawn(file, args, {env: another, stdio: ['pipe', 'pipe', 'pipe']}));
+    t.teardown(() => started.child.kill('SIGKILL'));
+    return started;
+  };
+  const start = (...args: string[]) => startCommand([process.execPath, MAIN, ...args], env);
   const runIt: Bench['run'] = async (args, {input = ''} = {}) => {
     const started = start(...args);
     started.child.stdin.end(input);
@@ -145,9 +141,10 @@ export function bench(t: ExecutionContext): Bench {
     teardown: act => t.teardown(act),
     start,
     run: runIt,
-    async runUnder(command, args, {env: another = env, input = ''} = {}) {
-      const started = startIn(t, [...command, process.execPath, MAIN, ...args], another);
-      started.child.stdin.end(input);
+    startCommand,
+    async runUnder(command, args, {env: another = env} = {}) {
+      const started = startCommand([...command, process.execPath, MAIN, ...args], another);
+      started.child.stdin.end();
       return started.ended;
     },
     async json<T>(...args: string[]): Promise<T> {
