@@ -10,6 +10,7 @@ import type {Readable, Writable} from 'node:stream';
 import {fileURLToPath} from 'node:url';
 import type {ExecutionContext} from 'ava';
 import {waitForExit} from '../../lib/os/process.js';
+import {sanitizers} from './here.js';
 
 export const MAIN = fileURLToPath(new URL('../../lib/cli/main.js', import.meta.url));
 
@@ -80,7 +81,7 @@ export interface Bench {
   readonly roots: {readonly run: string; readonly state: string; readonly bits: string};
   /** Directory of the policy, which is not there unless a test makes it. */
   readonly policy: string;
-  /** The variables that say all that. */
+  /** The variables that say all that, and what a program can't do without. */
   readonly env: Readonly<Record<string, string>>;
   /** Runs when the test has ended. */
   teardown(act: () => void): void;
@@ -118,10 +119,10 @@ export function bench(t: ExecutionContext): Bench {
   const file = join(directory, 'etc', `${NAME}.conf`);
   writeFileSync(file, 'old\n');
   const policy = join(directory, 'policy');
-  const own = places({roots, policy});
+  const own = {...places({roots, policy}), ...sanitizers()};
   const env = {...process.env, ...own};
-  const startCommand: Bench['startCommand'] = ([file = '', ...args], another) => {
-    const started = new Started(spawn(file, args, {env: another, stdio: ['pipe', 'pipe', 'pipe']}));
+  const startCommand: Bench['startCommand'] = ([program = '', ...args], another) => {
+    const started = new Started(spawn(program, args, {env: another, stdio: ['pipe', 'pipe', 'pipe']}));
     t.teardown(() => started.child.kill('SIGKILL'));
     return started;
   };
