@@ -2,9 +2,17 @@
  * Does `locksmith recover` end with the status that its help and docs/operations.md promise? One real run for each row of
  * that table; scripts rely on them.
  */
-import {chmodSync, closeSync, openSync, readFileSync, symlinkSync, unlinkSync, writeFileSync} from 'node:fs';
+import {
+  chmodSync,
+  closeSync,
+  openSync,
+  readFileSync,
+  symlinkSync,
+  unlinkSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
 import {execFileSync} from 'node:child_process';
-import {writeFile} from 'node:fs/promises';
 import {join} from 'node:path';
 import {fileURLToPath} from 'node:url';
 import test, {type ExecutionContext} from 'ava';
@@ -66,31 +74,38 @@ async function besideAnother(made: Bench): Promise<Ended> {
   await orphan(made);
   const fd = openSync(made.file, 'r+');
   const other = made.start('recover', NAME, '--json');
-  while (!(await other.line()).includes('"hold"'));
+  await other.reaches('"hold"');
   const ended = await made.run(['recover', NAME]);
   closeSync(fd);
   if ((await other.ended).code !== 0) throw new Error('the other did not come to its end');
   return ended;
 }
 
-/** The validator outlasts the hold: it ends when somebody could enter again. */
+/** The validator outlasts the hold: it ends when somebody could enter again. A hold that ends before the validator begins is too short for this machine. */
 async function withSlowValidator(made: Bench): Promise<Ended> {
   await orphan(made);
   const door = join(made.directory, 'door');
   execFileSync('mkfifo', [door]);
-  const recovering = made.start('recover', NAME, '--hold', '3s', '--json', '--validate', `read go < ${door}`);
-  while (!(await recovering.line()).includes('"handover"'));
-  const cycle = await findConfigLock(NAME, made.roots)?.enter();
-  cycle?.leave();
-  await writeFile(door, 'go\n');
-  return recovering.ended;
+  const validate = `read go < ${door}`;
+  for (let seconds = 2; ; seconds *= 2) {
+    const recovering = made.start('recover', NAME, '--hold', `${seconds}s`, '--json', '--validate', validate);
+    if (!(await recovering.reaches('"handover"'))) continue;
+    const cycle = await findConfigLock(NAME, made.roots)?.enter();
+    cycle?.leave();
+    // Open for both, so that nobody waits should the hold have ended before the validator began.
+    const fd = openSync(door, 'r+');
+    writeSync(fd, 'go\n');
+    const ended = await recovering.ended;
+    closeSync(fd);
+    return ended;
+  }
 }
 
 async function interrupted(made: Bench): Promise<Ended> {
   await orphan(made);
   const fd = openSync(made.file, 'r+');
   const recovering = made.start('recover', NAME, '--json');
-  while (!(await recovering.line()).includes('"contenders"'));
+  await recovering.reaches('"contenders"');
   recovering.child.kill('SIGINT');
   const ended = await recovering.ended;
   closeSync(fd);

@@ -54,6 +54,18 @@ export class Started {
     return this.#unread.shift() ?? '';
   }
 
+  /** Reads stdout up to a line with that text; false when it ends before. */
+  async reaches(text: string): Promise<boolean> {
+    let over = false;
+    const end = this.ended.then(() => (over = true));
+    for (;;) {
+      for (let line = this.#unread.shift(); line !== undefined; line = this.#unread.shift())
+        if (line.includes(text)) return true;
+      if (over) return false;
+      await Promise.race([once(this.#lines, 'line'), end]);
+    }
+  }
+
   /** Resolves when stderr has that text. */
   async says(text: string): Promise<void> {
     while (!this.#seen.stderr.includes(text)) await once(this.child.stderr, 'data');

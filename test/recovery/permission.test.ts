@@ -35,6 +35,7 @@ const ASKED: readonly (readonly [allowed: readonly string[] | undefined, answer:
   [['root', '@root', 'no-such-user', '@no-such-group', 'nogroup', '@nobody'], 'ERR_NOT_PERMITTED'],
   [['root', 'nobody'], 'done'],
   [['@nogroup'], 'done'],
+  [['@users'], 'done'],
 ];
 
 for (const [allowed, answer] of ASKED) {
