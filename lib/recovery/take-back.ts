@@ -27,6 +27,7 @@ export type StepName =
   | 'verdict'
   | 'intent'
   | 'takeover'
+  | 'kill'
   | 'hold'
   | 'contenders'
   | 'guard'
@@ -107,9 +108,10 @@ async function handOver(
     owner,
     ...update,
   });
-  // The kernel knows that an owner who resigned still lives; that it will never act again, it can't know.
+  // The kernel hands over from the dead; from the living only by force. That one who resigned will never act again, it can't know.
   const setter = bit.owner();
-  const outlived = last?.resigned === true && setter?.alive === true && setter.pid !== process.pid;
+  const outlived = setter?.alive === true && setter.pid !== process.pid;
+  const byForce = outlived && (forced || last?.resigned === true);
   const confirm = () => hold.assertInForce();
   let reached: number | undefined;
   try {
@@ -118,8 +120,7 @@ async function handOver(
       state: roots.state,
       bit,
       recorded: old?.epoch ?? 0,
-      take: (expected, next) =>
-        (reached = bit.handover(expected, next, {forced: forced || outlived, confirm})),
+      take: (expected, next) => (reached = bit.handover(expected, next, {forced: byForce, confirm})),
       write(next) {
         replaceRecord(paths.owner, record(next), confirm);
         reached = next;

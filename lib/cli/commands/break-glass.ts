@@ -12,6 +12,7 @@ interface BreakGlassGiven extends Given, PolicyGiven {
   readonly owner: string;
   readonly epoch: number;
   readonly reason: string;
+  readonly kill?: true;
   readonly hold?: number;
   readonly validate?: string;
   readonly auditTo?: string;
@@ -30,6 +31,10 @@ export const breakGlassCommand: CommandSpec<BreakGlassGiven> = {
     },
     {flags: '--epoch <epoch>', what: 'epoch as `explain` printed it', parse: parseEpoch, mandatory: true},
     {flags: '--reason <text>', what: 'why; the audit log keeps it', mandatory: true},
+    {
+      flags: '--kill',
+      what: 'end the owner (SIGKILL) once its guard is taken over; without it, it is only fenced',
+    },
     HOLD_OPTION,
     VALIDATE_OPTION,
     AUDIT_OPTION,
@@ -42,7 +47,8 @@ export const breakGlassCommand: CommandSpec<BreakGlassGiven> = {
     ],
   ],
   about:
-    'Skips no epoch, no hold and no cleaning. The old owner keeps running, and its next commit fails: it is fenced. Needs root, whom the policy names, or where it names nobody the user that owns the lock.',
+    'Skips no epoch, no hold and no cleaning. The guard is taken over before anything else happens, so that the lock never goes free. The old owner keeps running unless --kill is given, ' +
+    'and its next commit fails: it is fenced. Needs root, whom the policy names, or where it names nobody the user that owns the lock, and the right to trace its process.',
   exits: [
     [0, 'ALL CLEAR'],
     [1, 'no: owner or epoch are others by now, the lock is free, or its guard can not be taken over'],
@@ -54,7 +60,7 @@ export const breakGlassCommand: CommandSpec<BreakGlassGiven> = {
     [77, 'not permitted'],
   ],
   async run([target = ''], given) {
-    const {owner, epoch, reason} = given;
+    const {owner, epoch, reason, kill} = given;
     const policy = await policyFor(given);
     const config = await findTarget(target, policy);
     const {settings} = policy.of(config.name);
@@ -64,6 +70,7 @@ export const breakGlassCommand: CommandSpec<BreakGlassGiven> = {
       owner,
       epoch,
       reason,
+      kill,
       // Without the policy nobody knows whom it would name.
       allowed: given.policy === false ? [] : settings['break-glass'],
       audit: auditSink(given.auditTo),
