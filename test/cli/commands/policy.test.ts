@@ -191,3 +191,15 @@ test('an update validates as the policy says', async t => {
   t.is((await made.run(['update', made.file], {input: 'new\n'})).code, 0);
   t.is((await made.run(['update', made.file, '--validate', 'true'], {input: 'bad\n'})).code, 0);
 });
+
+test('doctor looks at the policy, too', async t => {
+  const made = await guardedBench(t);
+  t.regex((await made.run(['doctor'])).stdout, /^ok +policy +0 files in .*, without fault$/m);
+  policy(made, {'aim.yaml': BROKEN});
+  const {code, stdout} = await made.run(['doctor']);
+  t.is(code, 2);
+  t.regex(
+    stdout,
+    /^fail +policy +.*aim\.yaml:2:15: locks\.aim\.hold: .*\n +-> locksmith policy check: 2 in all/m,
+  );
+});
