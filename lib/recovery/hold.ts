@@ -1,6 +1,8 @@
 /** How is everything that passes the gate stopped, for a bounded time and with its acknowledgement? */
+import {dirname} from 'node:path';
 import {LockError} from '../errors.js';
 import {Deadline} from '../os/deadline.js';
+import {tell} from '../os/events.js';
 import {LockFile} from '../os/lock-file.js';
 import {type HoldTimer, native} from '../os/native.js';
 import {findHolders} from '../os/lock-survey.js';
@@ -11,7 +13,7 @@ import {emptyRoom, leaveRoom, reenter, shutDoor} from '../lock/gate.js';
 
 /** Longest hold unless another time is asked for, in milliseconds. */
 export const DEFAULT_HOLD = 90_000;
-const LONGEST_HOLD = 86_400_000;
+export const LONGEST_HOLD = 86_400_000;
 
 export interface HoldOptions {
   /** Bound in milliseconds, from the call on: for the acknowledgement and the hold together. */
@@ -77,6 +79,7 @@ export class Hold {
   async release(): Promise<void> {
     if (this.#released) return;
     this.#released = true;
+    tell(dirname(this.#gate.path), {event: 'hold-ending'});
     this.#deadline.cancel();
     this.#gate.unlock();
     await endTimer(this.#timer);
@@ -136,6 +139,7 @@ export async function hold(
   const deadline = new Deadline(checkedBound(bound), signal);
   const gate = LockFile.open(config.paths.gate);
   let timer: HoldTimer | undefined;
+  tell(config.paths.directory, {event: 'hold-asked'});
   try {
     // The timer first: stopped between the two, we would shut the door without a bound.
     timer = check<HoldTimer>(
@@ -145,6 +149,8 @@ export async function hold(
     await shutDoor(gate, deadline.signal);
     for (const share of evict) share.unlock();
     await emptyRoom(gate, deadline.signal);
+    const remaining = deadline.remaining();
+    tell(config.paths.directory, {event: 'hold-acknowledged', remaining, evicted: evict.length});
     return new Hold(config.name, gate, timer, deadline, bound - deadline.remaining());
   } catch (error) {
     const reason = deadline.signal.aborted ? await refused(config, deadline, timer, bound) : error;

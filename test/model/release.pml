@@ -72,12 +72,6 @@ inline taking_effect() {
 
 #define ORPHAN (conf_locked == 1 && guard == NOBODY && (gone[rec_owner] || rec_state == RESIGNED))
 
-#ifdef M_NO_RECOVERY_LOCK
-#define RECOVERY_IS_FREE true
-#else
-#define RECOVERY_IS_FREE (recovery == NOBODY)
-#endif
-
 /* drainContenders: the guard, and nobody who waits for it. */
 inline drain() {
   do
@@ -109,7 +103,7 @@ proctype Recoverer(byte me) {
   bool value, held, handed;
 
 start:
-  STEP(RECOVERY_IS_FREE -> recovery = me);                                  /* lockRecovery, or waitForRecovery */
+  STEP(recovery == NOBODY -> recovery = me);                                /* lockRecovery, or waitForRecovery */
   look();                                                                   /* examine */
   STEP(if
        :: value == 1 && GUARD_SEEN_FREE && VOUCHES && (PROVEN_GONE(owner) || state == RESIGNED)
