@@ -3,7 +3,6 @@ import {readdirSync, readFileSync} from 'node:fs';
 import {join} from 'node:path';
 import {fileURLToPath} from 'node:url';
 import test from 'ava';
-import {readOutcome} from './check.js';
 import {RUNS} from './runs.js';
 
 const root = fileURLToPath(new URL('../../../', import.meta.url));
@@ -42,16 +41,4 @@ test('each fault, invariant, end and formula of the runs is in a model', t => {
     for (const name of [...named, ...broken, ...(formula === undefined ? [] : [formula])])
       t.regex(text, new RegExp(`\\b${name}\\b`), name);
   }
-});
-
-test('what pan printed is read: which property, how much, and whether all was searched', t => {
-  const figures = 'depth reached 12, errors: 1\n    77 states, stored\npan: elapsed time 0.5 seconds\n';
-  const outcome = {states: 77, depth: 12, seconds: 0.5, complete: true};
-  const first = 'pan:1: assertion violated (one_owner||(a==1)) (at depth 3)\n';
-  t.deepEqual(readOutcome(first + figures), {...outcome, broken: 'one_owner'});
-  t.is(readOutcome(`pan:1: assertion violated (17!=17) (at depth 3)\n${figures}`).broken, 'reached');
-  t.is(readOutcome(`pan:1: acceptance cycle (at depth 3)\n${figures}`, 'hold_ends').broken, 'hold_ends');
-  t.is(readOutcome(`pan:1: invalid end state (at depth 3)\n${figures}`).broken, 'deadlock');
-  t.deepEqual(readOutcome(figures), {...outcome, broken: 'none'});
-  t.false(readOutcome(`error: max search depth too small\n${figures}`).complete);
 });
