@@ -12,7 +12,7 @@ import type {System} from '../os/system.js';
 import {appendAudit} from './audit.js';
 import {drainContenders} from './contenders.js';
 import {DEFAULT_HOLD, hold} from './hold.js';
-import {judge, lockRecovery, type RecoverOptions, stepper, verifyUnchanged} from './recover.js';
+import {holdFacts, judge, lockRecovery, type RecoverOptions, stepper, verifyUnchanged} from './recover.js';
 import {type Certificate, takeBack} from './take-back.js';
 import {summarize, type Verdict} from './verdict.js';
 
@@ -180,7 +180,7 @@ function checkBreakable(config: ConfigLock, verdict: Verdict): void {
  * running; its next commit fails with ERR_FENCED.
  */
 export async function breakGlass(config: ConfigLock, options: BreakGlassOptions): Promise<Certificate> {
-  const {hold: bound = DEFAULT_HOLD, onStep, validate, reason, signal} = options;
+  const {hold: bound = DEFAULT_HOLD, onStep, validate, reason, signal, quiesce} = options;
   if (reason.trim() === '')
     throw new LockError('ERR_ARGUMENT', 'break-glass needs a reason; the audit keeps it');
   const step = stepper(onStep);
@@ -203,13 +203,13 @@ export async function breakGlass(config: ConfigLock, options: BreakGlassOptions)
   const taken = await takeOver(config, verdict);
   try {
     step('takeover', {shared: taken.shared, from: verdict.holders.map(({pid}) => pid)});
-    return await forceThrough(config, verdict, taken, {bound, validate, reason, signal, step});
+    return await forceThrough(config, verdict, taken, {bound, validate, reason, signal, quiesce, step});
   } finally {
     closeAll([...taken.gates, taken.guard]);
   }
 }
 
-interface Means extends Pick<RecoverOptions, 'validate' | 'signal'> {
+interface Means extends Pick<RecoverOptions, 'validate' | 'signal' | 'quiesce'> {
   readonly bound: number;
   readonly reason: string;
   readonly step: ReturnType<typeof stepper>;
@@ -219,10 +219,10 @@ async function forceThrough(
   config: ConfigLock,
   verdict: Verdict,
   taken: Taken,
-  {bound, validate, reason, signal, step}: Means,
+  {bound, validate, reason, signal, quiesce, step}: Means,
 ): Promise<Certificate> {
-  await using stop = await hold(config, {for: bound, signal, evict: taken.gates});
-  step('hold', {acknowledgedAfter: stop.acknowledgedAfter, remaining: stop.remaining()});
+  await using stop = await hold(config, {for: bound, signal, quiesce, evict: taken.gates});
+  step('hold', holdFacts(stop));
   const spare = new Set([
     ...verdict.holders.map(({pid}) => pid),
     ...(verdict.owner ? [verdict.owner.pid] : []),

@@ -9,13 +9,16 @@ import {appendAudit} from './audit.js';
 import {examineClaim, ownerOnRecord, readSetBit} from './claim.js';
 import type {ValidateFile} from './clean.js';
 import {drainContenders} from './contenders.js';
-import {DEFAULT_HOLD, hold} from './hold.js';
+import {DEFAULT_HOLD, type Hold, hold} from './hold.js';
+import type {QuiesceSpec} from './quiesce/spec.js';
 import {type Certificate, type OnStep, type StepName, takeBack} from './take-back.js';
 import {examine, summarize, type Verdict} from './verdict.js';
 
 export interface RecoverOptions {
   /** Bound of the hold in milliseconds. */
   readonly hold?: number | undefined;
+  /** Orchestrators that do not pass the gate, in the order in which they are stopped. */
+  readonly quiesce?: readonly QuiesceSpec[] | undefined;
   /** Sees each step as it is done. */
   readonly onStep?: OnStep | undefined;
   /** Refuses the file as cleaning leaves it, by throwing; the bit then stays set. */
@@ -35,6 +38,12 @@ export function stepper(
     onStep?.({step, at, ...facts});
     return at;
   };
+}
+
+/** What the step `hold` tells. */
+export function holdFacts(stop: Hold): Readonly<Record<string, unknown>> {
+  const {acknowledgedAfter, acknowledgements} = stop;
+  return {acknowledgedAfter, acknowledgements, remaining: stop.remaining()};
 }
 
 /** One recoverer at a time. The caller closes what it gets. Throws ERR_RECOVERY_BUSY and names the other. */
@@ -102,7 +111,14 @@ function verifyStillDead(config: ConfigLock, verdict: Verdict, read: ReadRecord)
  * it again finishes.
  */
 export async function recover(config: ConfigLock, options: RecoverOptions = {}): Promise<Certificate> {
-  const {hold: bound = DEFAULT_HOLD, onStep, validate, reason = 'the owner is proven dead', signal} = options;
+  const {
+    hold: bound = DEFAULT_HOLD,
+    onStep,
+    validate,
+    reason = 'the owner is proven dead',
+    signal,
+    quiesce,
+  } = options;
   const step = stepper(onStep);
   using _recovery = await lockRecovery(config);
   step('recovery-lock');
@@ -117,8 +133,8 @@ export async function recover(config: ConfigLock, options: RecoverOptions = {}):
     signal,
   );
   step('intent');
-  await using stop = await hold(config, {for: bound, signal});
-  step('hold', {acknowledgedAfter: stop.acknowledgedAfter, remaining: stop.remaining()});
+  await using stop = await hold(config, {for: bound, signal, quiesce});
+  step('hold', holdFacts(stop));
   using guard = LockFile.open(config.paths.guard);
   const drained = await drainContenders(config, guard, stop, {
     onContenders: contenders => step('contenders', {contenders}),

@@ -1,6 +1,8 @@
 /** `locksmith break-glass`: how is a lock taken by force, and audited? */
+import type {QuiesceSpec} from '../../recovery/quiesce/spec.js';
 import type {CommandSpec, Given} from '../command.js';
 import {findTarget} from '../resolve.js';
+import {QUIESCE_OPTION} from '../quiesce.js';
 import {interruption} from '../signals.js';
 import {HOLD_OPTION, takeBackVisibly} from '../steps.js';
 import {parseEpoch} from '../units.js';
@@ -11,6 +13,7 @@ interface BreakGlassGiven extends Given {
   readonly epoch: number;
   readonly reason: string;
   readonly hold: number;
+  readonly quiesce?: readonly QuiesceSpec[];
   readonly validate?: string;
 }
 
@@ -28,6 +31,7 @@ export const breakGlassCommand: CommandSpec<BreakGlassGiven> = {
     {flags: '--epoch <epoch>', what: 'epoch as `explain` printed it', parse: parseEpoch, mandatory: true},
     {flags: '--reason <text>', what: 'why; the audit log keeps it', mandatory: true},
     HOLD_OPTION,
+    QUIESCE_OPTION,
     VALIDATE_OPTION,
   ],
   examples: [

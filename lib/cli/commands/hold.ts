@@ -2,10 +2,12 @@
 import {EXIT} from '../../errors.js';
 import type {GuardedConfig} from '../../recovery/guarded-config.js';
 import {DEFAULT_HOLD, type Hold} from '../../recovery/hold.js';
+import type {QuiesceSpec} from '../../recovery/quiesce/spec.js';
 import {runChild} from '../child.js';
 import type {CommandSpec, Given} from '../command.js';
 import {note, print, printJson} from '../output.js';
 import {showProgress} from '../progress.js';
+import {acknowledgementText, QUIESCE_OPTION} from '../quiesce.js';
 import {NAME_OPTION, openTarget} from '../resolve.js';
 import {Interrupted, interruption} from '../signals.js';
 import {parseDuration, showDuration} from '../units.js';
@@ -13,11 +15,15 @@ import {parseDuration, showDuration} from '../units.js';
 interface HoldGiven extends Given {
   readonly for: number;
   readonly name?: string;
+  readonly quiesce?: readonly QuiesceSpec[];
 }
 
 type Json = Given['json'];
 
-async function askForHold(config: GuardedConfig, bound: number, json: Json): Promise<Hold> {
+async function askForHold(
+  config: GuardedConfig,
+  {for: bound, quiesce, json}: Pick<HoldGiven, 'for' | 'quiesce' | 'json'>,
+): Promise<Hold> {
   using interrupted = interruption();
   const start = performance.now();
   const remaining = () => bound - (performance.now() - start);
@@ -26,17 +32,27 @@ async function askForHold(config: GuardedConfig, bound: number, json: Json): Pro
     remaining,
     quiet: json,
   });
-  return await config.hold({for: bound, signal: interrupted.signal});
+  return await config.hold({for: bound, signal: interrupted.signal, quiesce});
 }
 
 function acknowledge(config: GuardedConfig, stop: Hold, json: Json): void {
-  const {acknowledgedAfter} = stop;
+  const {acknowledgedAfter, acknowledgements} = stop;
   const remaining = stop.remaining();
   if (json)
-    printJson({hold: 'acknowledged', name: config.name, file: config.file, acknowledgedAfter, remaining});
+    printJson({
+      hold: 'acknowledged',
+      name: config.name,
+      file: config.file,
+      acknowledgedAfter,
+      acknowledgements,
+      remaining,
+    });
   else
     print(
-      `HOLD ${config.name}: acknowledged after ${showDuration(acknowledgedAfter)}; nobody is inside, nobody can enter; it ends by itself in ${showDuration(remaining)}`,
+      [
+        `HOLD ${config.name}: acknowledged after ${showDuration(acknowledgedAfter)}; nobody is inside, nobody can enter; it ends by itself in ${showDuration(remaining)}`,
+        ...acknowledgements.map(acknowledgement => `  ${acknowledgementText(acknowledgement)}`),
+      ].join('\n'),
     );
 }
 
@@ -53,7 +69,7 @@ function anyAborted(...signals: readonly AbortSignal[]): Promise<unknown> {
   });
 }
 
-/** Keeps the hold until its deadline or a signal, and says which it was. */
+/** Keeps the hold until it ends or a signal comes, and says which it was. */
 async function keep(config: GuardedConfig, stop: Hold, json: Json): Promise<string> {
   using interrupted = interruption();
   using _ = showProgress({
@@ -62,7 +78,8 @@ async function keep(config: GuardedConfig, stop: Hold, json: Json): Promise<stri
     quiet: json ?? !process.stderr.isTTY,
   });
   const reason = await anyAborted(stop.signal, interrupted.signal);
-  return reason instanceof Interrupted ? `by ${reason.signal}` : 'by itself';
+  if (reason instanceof Interrupted) return `by ${reason.signal}`;
+  return stop.remaining() > 0 ? 'because its supervisor was killed' : 'by itself';
 }
 
 /** Keeps the hold while a program runs. A program that outlasts it is not stopped, but told of. */
@@ -93,10 +110,15 @@ export const holdCommand: CommandSpec<HoldGiven> = {
       fallback: DEFAULT_HOLD,
       shown: '90s',
     },
+    QUIESCE_OPTION,
     NAME_OPTION,
   ],
   examples: [
     ['locksmith hold aim_lock_config --for 90s', 'until Ctrl-C, 90 seconds at most'],
+    [
+      'locksmith hold aim_lock_config --quiesce unit:aim.service',
+      'freezes a service that does not use the library meanwhile',
+    ],
     ['locksmith hold aim_lock_config --for 2m -- rsync -a /etc/aim backup:', 'while a program runs'],
   ],
   about:
@@ -105,14 +127,15 @@ export const holdCommand: CommandSpec<HoldGiven> = {
   exits: [
     [0, 'it was acknowledged and has ended'],
     ['any', 'with a program: its status'],
-    [1, 'refused: not everybody came to the hold point, and who'],
-    [2, 'no such lock, or a failure'],
+    [1, 'refused: not everybody came to the hold point or was stopped, and who'],
+    [2, 'no such lock, or a failure; what was stopped may not go on, and the message says how to let it'],
     [64, 'usage'],
     [75, 'the hold ended before the program did'],
   ],
-  async run([target = '', ...command], {for: bound, name, json}) {
+  async run([target = '', ...command], given) {
+    const {name, json} = given;
     const config = await openTarget(target, name);
-    await using stop = await askForHold(config, bound, json);
+    await using stop = await askForHold(config, given);
     acknowledge(config, stop, json);
     if (command.length > 0) return await keepFor(config, stop, command);
     const how = await keep(config, stop, json);

@@ -2,10 +2,12 @@
 import {EXIT} from '../../errors.js';
 import {listContenders} from '../../recovery/contenders.js';
 import type {GuardedConfig} from '../../recovery/guarded-config.js';
+import type {QuiesceSpec} from '../../recovery/quiesce/spec.js';
 import type {State} from '../../recovery/verdict.js';
 import type {CommandSpec, Given} from '../command.js';
 import {print, printJson} from '../output.js';
 import {reportLines, toReport} from '../report.js';
+import {QUIESCE_OPTION} from '../quiesce.js';
 import {findTarget} from '../resolve.js';
 import {interruption} from '../signals.js';
 import {contenderText, HOLD_OPTION, recoverVisibly} from '../steps.js';
@@ -13,6 +15,7 @@ import {VALIDATE_OPTION, validatorOf} from '../validator.js';
 
 interface RecoverGiven extends Given {
   readonly hold: number;
+  readonly quiesce?: readonly QuiesceSpec[];
   readonly dryRun?: true;
   readonly validate?: string;
   readonly reason?: string;
@@ -63,6 +66,7 @@ export const recoverCommand: CommandSpec<RecoverGiven> = {
   arguments: [['<lock>', 'NAME of a lock, or the FILE that it guards']],
   options: [
     HOLD_OPTION,
+    QUIESCE_OPTION,
     {flags: '--dry-run', what: 'say what would be done, and change nothing'},
     VALIDATE_OPTION,
     {flags: '--reason <text>', what: 'why; the audit log keeps it'},
@@ -76,19 +80,22 @@ export const recoverCommand: CommandSpec<RecoverGiven> = {
     'Killed at any step, running it again finishes.',
   exits: [
     [0, 'ALL CLEAR, or nothing to recover; with --dry-run: so it would end'],
-    [1, 'no: the owner is not proven dead, or a contender remains; nothing was changed'],
+    [
+      1,
+      'no: the owner is not proven dead, a contender remains, or something could not be stopped; nothing was changed',
+    ],
     [2, 'no such lock, or a failure'],
     [64, 'usage'],
     [75, 'another recovery is under way, or the hold ended too soon'],
     [77, 'not permitted'],
   ],
-  async run([target = ''], {hold, dryRun, validate, reason, json}) {
+  async run([target = ''], {hold, quiesce, dryRun, validate, reason, json}) {
     const config = await findTarget(target);
     if (dryRun) return rehearse(config, json);
     using interrupted = interruption();
     return await recoverVisibly(
       config,
-      {hold, reason, validate: validatorOf(validate), signal: interrupted.signal},
+      {hold, quiesce, reason, validate: validatorOf(validate), signal: interrupted.signal},
       json,
     );
   },
