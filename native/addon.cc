@@ -314,9 +314,9 @@ bool TakeAction(const int32_t* shape, std::vector<std::string>* words, size_t* n
   if (milliseconds < 0 || count < 1 || environment < 0) return false;
   if (words->size() - *next < static_cast<size_t>(count) + static_cast<size_t>(environment)) return false;
   auto take = [&](int n) {
-    std::vector<std::string> taken;
-    for (int i = 0; i < n; i++) taken.push_back(std::move((*words)[(*next)++]));
-    return taken;
+    auto from = std::make_move_iterator(words->begin() + static_cast<ptrdiff_t>(*next));
+    *next += static_cast<size_t>(n);
+    return std::vector<std::string>(from, from + n);
   };
   std::vector<std::string> first = take(count);
   std::vector<std::string> second = take(environment);

@@ -82,6 +82,6 @@ function pidsIn(directory: string): number[] {
 
 /** The processes in a cgroup and below it. */
 export function processesIn(directory: string): number[] {
-  const below = readdirSync(directory, {withFileTypes: true}).filter(entry => entry.isDirectory());
-  return [...pidsIn(directory), ...below.flatMap(({name}) => processesIn(join(directory, name)))];
+  const children = readdirSync(directory, {withFileTypes: true}).filter(entry => entry.isDirectory());
+  return [...pidsIn(directory), ...children.flatMap(({name}) => processesIn(join(directory, name)))];
 }

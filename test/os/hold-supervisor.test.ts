@@ -86,14 +86,18 @@ async function end({channel, pidfd}: Pick<RawSupervisor, 'channel' | 'pidfd'>): 
   native.close(pidfd);
 }
 
+/** A supervisor of another process's gate, with nothing to stop. */
+function startIn(remote: Remote, gate: number, milliseconds: number): Promise<RawSupervisor> {
+  return remote.call('startHoldSupervisor', gate, -1, milliseconds, [], {empty: 'Int32Array'}, []);
+}
+
 /** A process that holds a gate with a supervisor on it, and our own descriptor of that gate. */
 async function holdIn(t: ExecutionContext, milliseconds: number) {
   const path = join(scratch(t), 'gate');
   const remote = await Remote.start(t);
   const theirs = await remote.open(path);
   t.is(await remote.call('setLock', theirs, ofd, exclusive, 0, 0), 0);
-  const start = [theirs, -1, milliseconds, [], {empty: 'Int32Array'}, []];
-  const supervisor = await remote.call<RawSupervisor>('startHoldSupervisor', ...start);
+  const supervisor = await startIn(remote, theirs, milliseconds);
   const pidfd = native.pidfdOpen(supervisor.pid);
   t.true(pidfd >= 0);
   t.teardown(() => native.close(pidfd));
@@ -145,8 +149,7 @@ test('it keeps no other lock and no other descriptor of its holder', async t => 
   const path = join(scratch(t), 'other');
   const theirs = await remote.open(path);
   t.is(await remote.call('setLock', theirs, ofd, exclusive, 0, 0), 0);
-  const again = [theirs, -1, LONG, [], {empty: 'Int32Array'}, []];
-  const second = await remote.call<RawSupervisor>('startHoldSupervisor', ...again);
+  const second = await startIn(remote, theirs, LONG);
   for (const pid of [supervisor.pid, second.pid]) {
     t.is(readFileSync(`/proc/${pid}/comm`, 'utf8'), 'locksmith-hold\n');
     t.false(existsSync(`/proc/${pid}/fd/3`));

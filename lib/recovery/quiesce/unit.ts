@@ -35,7 +35,7 @@ function isDown({ActiveState}: UnitState): boolean {
 /** Stands still, and no job is going to change that. */
 function isStopped(how: keyof typeof WAYS, state: UnitState): boolean {
   if (how === 'freeze' && state.FreezerState === 'frozen') return true;
-  return isDown(state) && (state.Job ?? '0') === '0';
+  return isDown(state) && (state.Job ?? '') === '';
 }
 
 /** True when we are in that cgroup, so that stopping it would stop us. */
