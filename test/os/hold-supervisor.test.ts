@@ -1,8 +1,11 @@
+import {execFileSync} from 'node:child_process';
 import {existsSync, readFileSync, statSync, writeFileSync} from 'node:fs';
+import {readFile, writeFile} from 'node:fs/promises';
 import {join} from 'node:path';
 import test, {type ExecutionContext} from 'ava';
 import {native, NEWS, ORDER, type RawNews, type RawSupervisor} from '../../lib/os/native.js';
 import {waitForExit} from '../../lib/os/process.js';
+import {stopProcess} from '../helpers/proc-state.js';
 import {
   ERRNO,
   exclusive,
@@ -17,6 +20,8 @@ import {
 } from '../helpers/native.js';
 
 const LONG = 600_000;
+/** A deadline that the test lets pass, after all that it does before. */
+const SOON = 2000;
 
 /** What a supervisor can stop and restore, as the addon takes it. */
 interface Columns {
@@ -224,14 +229,17 @@ test('a program that takes too long is killed with all that it started, and the 
 
 test('a restore that hangs does not keep the gate shut beyond the deadline', async t => {
   const [gate, other] = heldGate(t);
-  const supervisor = start(gate, 300, commands(['true', 'sleep 1000', 1000]));
+  const go = join(scratch(t), 'go');
+  execFileSync('mkfifo', [go]);
+  const supervisor = start(gate, SOON, commands(['true', `read line < ${go}`, LONG]));
   native.sendOrder(supervisor.channel, ORDER.stop, 0);
   await news(supervisor.channel);
   t.is(await wait(other, ofd).result, 0);
   t.is(native.isReadable(supervisor.pidfd), 0, 'the restore still runs');
+  await writeFile(go, 'go\n');
   t.deepEqual(await allNews(supervisor.channel), [
     {kind: NEWS.over, index: 0, status: 0},
-    {kind: NEWS.restored, index: 0, status: -ERRNO.ETIMEDOUT},
+    {kind: NEWS.restored, index: 0, status: 0},
   ]);
   await end(supervisor);
 });
@@ -239,17 +247,36 @@ test('a restore that hangs does not keep the gate shut beyond the deadline', asy
 test('when its holder is gone before the deadline, the gate waits for the restores', async t => {
   const [gate, other] = heldGate(t);
   const directory = scratch(t);
-  const go = join(directory, 'go');
-  const columns = commands(['true', `mkfifo ${go}; read line < ${go}`, LONG]);
+  const [began, go] = [join(directory, 'began'), join(directory, 'go')];
+  execFileSync('mkfifo', [began, go]);
+  const columns = commands(['true', `echo began > ${began}; read line < ${go}`, LONG]);
   const supervisor = start(gate, LONG, columns);
   native.sendOrder(supervisor.channel, ORDER.stop, 0);
   await news(supervisor.channel);
   native.close(supervisor.channel);
-  // It opens the fifo to read: only when the restore runs can this open it to write.
-  while (!existsSync(go)) await new Promise(resolve => setImmediate(resolve));
+  await readFile(began);
   t.is(native.setLock(other, ofd, exclusive, 0, 0), -ERRNO.EAGAIN);
-  writeFileSync(go, 'go\n');
+  await writeFile(go, 'go\n');
   t.is(await wait(other, ofd).result, 0);
+  await readable(supervisor.pidfd);
+  native.reapHoldSupervisor(supervisor.pidfd);
+  native.close(supervisor.pidfd);
+});
+
+test('an order that it finds together with the end of its holder is carried out and undone', async t => {
+  const [gate, other] = heldGate(t);
+  const log = join(scratch(t), 'log');
+  const supervisor = start(
+    gate,
+    LONG,
+    commands([`echo stop >> ${log}; sleep 1000`, `echo resume >> ${log}`, LONG]),
+  );
+  stopProcess(supervisor.pid);
+  native.sendOrder(supervisor.channel, ORDER.stop, 0);
+  native.close(supervisor.channel);
+  process.kill(supervisor.pid, 'SIGCONT');
+  t.is(await wait(other, ofd).result, 0);
+  t.regex(readFileSync(log, 'utf8'), /^(stop\n)?resume\n$/, 'its program may be killed before it can say so');
   await readable(supervisor.pidfd);
   native.reapHoldSupervisor(supervisor.pidfd);
   native.close(supervisor.pidfd);
@@ -270,7 +297,7 @@ test('at the deadline: fences, then restores, then the gate; the lock on the tur
     shapes: Int32Array.from([...quick.shapes, ...slow.shapes]),
     words: [...quick.words, ...slow.words],
   };
-  const supervisor = start(gate, 300, both, {fences: [join(directory, 'none'), fence], turn});
+  const supervisor = start(gate, SOON, both, {fences: [join(directory, 'none'), fence], turn});
   for (const index of [0, 1]) {
     native.sendOrder(supervisor.channel, ORDER.stop, index);
     await news(supervisor.channel);
