@@ -360,7 +360,12 @@ int SendOrder(int channel, Order order) {
 }
 
 int ReceiveNews(int channel, News* news) {
-  ssize_t count = recv(channel, news, sizeof *news, MSG_DONTWAIT);
+  ssize_t count;
+  // One that ended before it read our last order makes the first call fail, and all that it told comes after
+  // that (net/unix/af_unix.c unix_release_sock()).
+  do {
+    count = recv(channel, news, sizeof *news, MSG_DONTWAIT);
+  } while (count < 0 && (errno == ECONNRESET || errno == EINTR));
   if (count < 0) return -errno;
   return count == sizeof *news ? 1 : 0;
 }

@@ -4,9 +4,9 @@
  */
 import {type ChildProcess, execFileSync, spawn} from 'node:child_process';
 import {once} from 'node:events';
-import {existsSync, mkdirSync, mkdtempSync, readFileSync, writeFileSync} from 'node:fs';
+import {existsSync, mkdirSync, readFileSync, writeFileSync} from 'node:fs';
 import {readFile} from 'node:fs/promises';
-import {dirname, join} from 'node:path';
+import {join} from 'node:path';
 import type {ExecutionContext} from 'ava';
 import {cgroup, inside, noCgroups} from './cgroup.js';
 
@@ -65,9 +65,8 @@ function writeUnit(directory: string, name: string, text: string): void {
   writeFileSync(join(directory, 'units', name), unit.replace('[Unit]\n', '[Unit]\nDefaultDependencies=no\n'));
 }
 
-/** Starts one that can write below `base` only. It ends with the test. */
-export async function startSystemd(t: ExecutionContext, base: string): Promise<Systemd> {
-  const directory = mkdtempSync(join(base, 'systemd-'));
+/** Starts one that can write below one directory only. It ends with the test. */
+export async function startSystemd(t: ExecutionContext, directory: string): Promise<Systemd> {
   mkdirSync(join(directory, 'units'));
   const ready = join(directory, 'ready');
   execFileSync('mkfifo', [ready]);
@@ -79,11 +78,13 @@ export async function startSystemd(t: ExecutionContext, base: string): Promise<S
   const child = spawn(
     sh,
     [...words, 'unshare', ...namespaces, '--kill-child', 'sh', '-c', SEAL, 'sh', directory],
-    {stdio: ['ignore', 2, 2]},
+    {stdio: ['ignore', 'ignore', 'pipe']},
   );
   t.teardown(() => end(child));
+  let said = '';
+  child.stderr.on('data', (chunk: Buffer) => (said += chunk.toString()));
   await Promise.race([readFile(ready), once(child, 'exit')]);
-  if (child.exitCode !== null) throw new Error(`systemd ended with ${child.exitCode}`);
+  if (child.exitCode !== null) throw new Error(`systemd ended with ${child.exitCode}: ${said}`);
   const first = firstOf(child);
   const enter = ['nsenter', '--all', `--target=${first}`] as const;
   const ctl = (...given: string[]) =>
@@ -111,6 +112,3 @@ async function end(child: ChildProcess): Promise<void> {
   process.kill(firstOf(child), 'SIGKILL');
   await gone;
 }
-
-/** For a scratch configuration that is used in there: the directory that has all of it. */
-export const baseOf = (file: string): string => dirname(dirname(file));

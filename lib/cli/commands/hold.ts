@@ -23,8 +23,8 @@ type Json = Given['json'];
 async function askForHold(
   config: GuardedConfig,
   {for: bound, quiesce, json}: Pick<HoldGiven, 'for' | 'quiesce' | 'json'>,
+  signal: AbortSignal,
 ): Promise<Hold> {
-  using interrupted = interruption();
   const start = performance.now();
   const remaining = () => bound - (performance.now() - start);
   using _ = showProgress({
@@ -32,7 +32,7 @@ async function askForHold(
     remaining,
     quiet: json,
   });
-  return await config.hold({for: bound, signal: interrupted.signal, quiesce});
+  return await config.hold({for: bound, signal, quiesce});
 }
 
 function acknowledge(config: GuardedConfig, stop: Hold, json: Json): void {
@@ -70,14 +70,17 @@ function anyAborted(...signals: readonly AbortSignal[]): Promise<unknown> {
 }
 
 /** Keeps the hold until it ends or a signal comes, and says which it was. */
-async function keep(config: GuardedConfig, stop: Hold, json: Json): Promise<string> {
-  using interrupted = interruption();
+async function keep(
+  config: GuardedConfig,
+  stop: Hold,
+  {signal, json}: {readonly signal: AbortSignal; readonly json: Json},
+): Promise<string> {
   using _ = showProgress({
     what: () => `${config.name} is on hold, Ctrl-C ends it`,
     remaining: () => stop.remaining(),
     quiet: json ?? !process.stderr.isTTY,
   });
-  const reason = await anyAborted(stop.signal, interrupted.signal);
+  const reason = await anyAborted(stop.signal, signal);
   if (reason instanceof Interrupted) return `by ${reason.signal}`;
   return stop.remaining() > 0 ? 'because its supervisor was killed' : 'by itself';
 }
@@ -135,10 +138,16 @@ export const holdCommand: CommandSpec<HoldGiven> = {
   async run([target = '', ...command], given) {
     const {name, json} = given;
     const config = await openTarget(target, name);
-    await using stop = await askForHold(config, given);
+    // Until the program has its turn: a signal between asking and keeping would end us without a word.
+    using interrupted = interruption();
+    await using stop = await askForHold(config, given, interrupted.signal);
     acknowledge(config, stop, json);
-    if (command.length > 0) return await keepFor(config, stop, command);
-    const how = await keep(config, stop, json);
+    if (command.length > 0) {
+      interrupted.signal.throwIfAborted();
+      interrupted[Symbol.dispose]();
+      return await keepFor(config, stop, command);
+    }
+    const how = await keep(config, stop, {signal: interrupted.signal, json});
     await stop.release();
     sayEnd(config, how, json);
     return EXIT.done;

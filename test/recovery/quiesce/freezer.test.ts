@@ -154,7 +154,7 @@ testWith(noCgroups, 'what is no cgroup with a freezer is refused, and the gate i
       message: /not the directory of a cgroup v2/,
     });
   t.is(readFileSync(join(like, 'cgroup.freeze'), 'utf8'), '0\n');
-  t.not(await config.tryEnter(), undefined);
+  (await config.enter()).leave();
   await t.throwsAsync(config.hold({quiesce: [freezer('')]}), {code: 'ERR_ARGUMENT'});
 });
 
@@ -172,7 +172,7 @@ testWith(noV1, 'one that does not freeze is named, thawed, and the hold refused'
   t.deepEqual(error.pids, [stuck.pid]);
   t.is(read(directory, 'cgroup.freeze'), '0');
   await goesOn(orchestrator);
-  t.not(await config.tryEnter(), undefined);
+  (await config.enter()).leave();
   deaf.yield();
   await goesOn(stuck);
 });
@@ -339,7 +339,7 @@ testWith(
     await hold.release();
     t.is(read(directory, 'cgroup.freeze'), '0');
     await goesOn(orchestrator);
-    t.not(await config.tryEnter(), undefined);
+    (await config.enter()).leave();
   },
 );
 
