@@ -62,6 +62,14 @@ test('they know the lock and its file', async t => {
   t.is(done()[1], `aim_lock_config ${place.file}`);
 });
 
+test('nobody is stopped before the room is empty: one that is stopped inside would never leave', async t => {
+  const {place, done, command} = logged(t);
+  const config = await openScratch(place);
+  using _cycle = await config.enter();
+  await t.throwsAsync(config.hold({for: 1000, quiesce: [command('a')]}), {code: 'ERR_HOLD_REFUSED'});
+  t.deepEqual(done(), ['']);
+});
+
 test('one that refuses is resumed, for it may have stopped by half; so are those before it', async t => {
   const {place, done, command} = logged(t);
   const config = await openScratch(place);

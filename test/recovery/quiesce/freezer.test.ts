@@ -214,25 +214,6 @@ testWith(
   },
 );
 
-testWith(
-  noCgroups,
-  'a gate that nobody leaves: refused without anything frozen, and frozen only when the room is empty',
-  async t => {
-    const {place, directory, holder} = await scene(t);
-    const config = await openScratch(place);
-    const cycle = await config.enter();
-    t.is((await holder.do('hold', {for: 300, quiesce: [freezer(directory)]})).error, 'ERR_HOLD_REFUSED');
-    holder.start('hold', {for: LONG, quiesce: [freezer(directory)]});
-    using gate = LockFile.open(config.paths.gate, {flags: 0});
-    while (gate.test('shared', {start: 0, length: 1}) === undefined)
-      await new Promise(resolve => setImmediate(resolve));
-    t.is(read(directory, 'cgroup.freeze'), '0', 'one that was frozen inside would never leave');
-    cycle.leave();
-    t.is((await holder.answer('hold')).error, undefined);
-    t.true(isFrozen(directory));
-  },
-);
-
 // --- the dead man's switch ---
 
 testWith(noCgroups, 'killed before it orders anything: nothing was frozen', async t => {
