@@ -167,7 +167,7 @@ export const ERRORS = {
   },
   ERR_TAKEOVER_REFUSED: {
     meaning: 'The guard is held and could not be taken over from its holder.',
-    advice: 'The message says who holds it and why; ending that process frees the guard.',
+    advice: 'The message says who holds it, why, and what remains possible.',
     exit: EXIT.no,
   },
   ERR_NOT_CLEAN: {

@@ -288,14 +288,13 @@ Value JsWriteAttribute(const CallbackInfo& info) {
   return Number(info, WriteAttribute(path, text));
 }
 
-template <int (*Change)(const std::string&, int64_t, int64_t)>
-Value JsRaiseSoftBit(const CallbackInfo& info) {
+Value JsSoftBitSet(const CallbackInfo& info) {
   Arguments arguments(info);
   std::string directory = arguments.Text("directory");
   int64_t expected = arguments.Integer("expected");
   int64_t next = arguments.Integer("next");
   if (arguments.failed()) return Nothing(info);
-  return Number(info, Change(directory, expected, next));
+  return Number(info, SoftBitSet(directory, expected, next));
 }
 
 Value JsSoftBitClear(const CallbackInfo& info) {
@@ -304,6 +303,23 @@ Value JsSoftBitClear(const CallbackInfo& info) {
   int64_t epoch = arguments.Integer("epoch");
   if (arguments.failed()) return Nothing(info);
   return Number(info, SoftBitClear(directory, epoch));
+}
+
+Value JsSoftBitStage(const CallbackInfo& info) {
+  Arguments arguments(info);
+  std::string directory = arguments.Text("directory");
+  int64_t expected = arguments.Integer("expected");
+  int64_t next = arguments.Integer("next");
+  int64_t value = arguments.Integer("value");
+  if (arguments.failed()) return Nothing(info);
+  return Number(info, SoftBitStage(directory, expected, next, value != 0));
+}
+
+Value JsSoftBitCommit(const CallbackInfo& info) {
+  Arguments arguments(info);
+  std::string directory = arguments.Text("directory");
+  if (arguments.failed()) return Nothing(info);
+  return Number(info, SoftBitCommit(directory));
 }
 
 // --- the rest ---
@@ -487,9 +503,10 @@ constexpr Export kExports[] = {
     {"readEpoch", JsReadEpoch},
     {"readAttribute", JsReadAttribute},
     {"writeAttribute", JsWriteAttribute},
-    {"softBitSet", JsRaiseSoftBit<SoftBitSet>},
+    {"softBitSet", JsSoftBitSet},
     {"softBitClear", JsSoftBitClear},
-    {"softBitHandover", JsRaiseSoftBit<SoftBitHandover>},
+    {"softBitStage", JsSoftBitStage},
+    {"softBitCommit", JsSoftBitCommit},
     {"startHoldSupervisor", JsStartHoldSupervisor},
     {"sendOrder", JsSendOrder},
     {"receiveNews", JsReceiveNews},

@@ -1,6 +1,7 @@
-// Fencing by inode. A handover replaces both files of a soft bit, `epoch` first and `conf_locked` second; Set
-// and Clear open `conf_locked` first and `epoch` second, and write only after they have compared. So a
-// process that was stopped anywhere in Set or Clear while the lock was taken from it finds, when it goes on,
+// Fencing by inode. Whoever takes a soft bit from somebody else replaces both its files, `epoch` first and
+// `conf_locked` second; Set and Clear open `conf_locked` first and `epoch` second, and write only after they
+// have compared. So a process that was stopped anywhere in Set or Clear while the lock was taken from it
+// finds, when it goes on,
 //   - an old conf_locked and an old epoch: both its writes go to files that nobody reads any more;
 //   - an old conf_locked and a new epoch file: its comparison fails, the epoch is not the one it expects;
 //   - new files both: the same.
@@ -8,6 +9,9 @@
 // It can meet the moment between the two renames, with the old epoch and a conf_locked that is about to go:
 // then it learns from the epoch file that it was replaced, and the bit that it wrote lasts until the second
 // rename.
+//
+// Fencing by name. What is to replace them waits under names of its own (Stage) until it takes effect
+// (Commit): whoever removes these names in between has prevented it, also of a process that is stopped there.
 #include "lock_bit.h"
 
 #include <fcntl.h>
@@ -22,6 +26,8 @@ namespace locksmith {
 
 namespace {
 
+constexpr char kStagedEpoch[] = "/.epoch.new";
+constexpr char kStagedBit[] = "/.conf_locked.new";
 constexpr int64_t kMaxEpoch = (int64_t{1} << 53) - 1;  // JavaScript's safe integers
 
 int ReadSmall(int fd, std::string* text) {
@@ -160,23 +166,22 @@ int SoftBitClear(const std::string& directory, int64_t epoch) {
 }
 
 // Takes no lock on the bit: a frozen owner may have it. The guard keeps everybody else away.
-int SoftBitHandover(const std::string& directory, int64_t expected, int64_t next) {
-  if (next <= expected) return -EINVAL;
+int SoftBitStage(const std::string& directory, int64_t expected, int64_t next, bool set) {
+  if (set ? next <= expected : next != expected) return -EINVAL;
   int64_t current = 0;
   int error = ReadEpoch(directory + "/epoch", &current);
   if (error < 0) return error;
   if (current != expected) return -ESTALE;
-  std::string fresh_epoch = directory + "/.epoch.new";
-  std::string fresh_bit = directory + "/.conf_locked.new";
-  error = WriteFresh(fresh_epoch, EpochText(next));
-  if (error == 0) error = WriteFresh(fresh_bit, "1\n");
-  if (error == 0) error = Replace(fresh_epoch, directory + "/epoch");
-  if (error == 0) error = Replace(fresh_bit, directory + "/conf_locked");
-  if (error < 0) {
-    unlink(fresh_epoch.c_str());
-    unlink(fresh_bit.c_str());
-  }
-  return error;
+  int value = ReadBit(directory + "/conf_locked");
+  if (value < 0) return value;
+  if (!set && value == 0) return -EALREADY;
+  error = WriteFresh(directory + kStagedEpoch, EpochText(next));
+  return error < 0 ? error : WriteFresh(directory + kStagedBit, set ? "1\n" : "0\n");
+}
+
+int SoftBitCommit(const std::string& directory) {
+  int error = Replace(directory + kStagedEpoch, directory + "/epoch");
+  return error < 0 ? error : Replace(directory + kStagedBit, directory + "/conf_locked");
 }
 
 }  // namespace locksmith

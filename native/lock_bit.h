@@ -22,7 +22,13 @@ int WriteAttribute(const std::string& path, const std::string& text);
 int SoftBitSet(const std::string& directory, int64_t expected, int64_t next);
 // Compare-and-clear: -ESTALE when the epoch is another, -EALREADY when it is clear.
 int SoftBitClear(const std::string& directory, int64_t epoch);
-// Compare-and-raise; the bit is 1 from the first moment to the last. The caller holds the lock's guard.
-int SoftBitHandover(const std::string& directory, int64_t expected, int64_t next);
+// Taking it from somebody else, in two steps: compare the epoch and write what is to come into `.epoch.new`
+// and
+// `.conf_locked.new`; then rename them into their places. To stay set it needs a higher epoch, and the bit is
+// 1 from the first moment to the last; to be cleared (-EALREADY when it is clear) the same one. The caller
+// holds the lock's guard, and removes what was staged when it goes no further.
+int SoftBitStage(const std::string& directory, int64_t expected, int64_t next, bool set);
+// -ENOENT when somebody removed what was staged.
+int SoftBitCommit(const std::string& directory);
 
 }  // namespace locksmith

@@ -36,7 +36,7 @@ function shortHash(hash: string | null): string {
 interface StepFacts {
   readonly state: string;
   readonly summary: string;
-  readonly shared: boolean;
+  readonly pid: number;
   readonly from: readonly number[];
   readonly acknowledgedAfter: number;
   readonly acknowledgements: readonly Acknowledgement[];
@@ -54,10 +54,11 @@ const STEP_TEXT: Record<StepName, (facts: StepFacts) => string> = {
   'recovery-lock': () => 'nobody else recovers this lock',
   verdict: ({state, summary}) => `${state}: ${summary}`,
   intent: () => 'written to the audit log, before anything is changed',
-  takeover: ({shared, from}) =>
-    shared
+  takeover: ({from}) =>
+    from.length > 0
       ? `the guard is shared with pid ${from.join(', ')}: it never goes free`
       : 'the guard was free, and is ours',
+  kill: ({pid}) => `pid ${pid} was ended, as asked; the guard stayed ours`,
   hold: ({acknowledgedAfter, acknowledgements, remaining}) =>
     [
       `acknowledged after ${showDuration(acknowledgedAfter)}: nobody is inside, nobody can enter; it ends by itself in ${showDuration(remaining)}`,
@@ -109,6 +110,7 @@ export function certificateLines(certificate: Certificate): string[] {
 const AWAITED: Partial<Record<StepName, string>> = {
   intent: 'waiting for everybody to come to the hold point',
   takeover: 'waiting for everybody to come to the hold point',
+  kill: 'waiting for everybody to come to the hold point',
   hold: 'waiting for the guard',
   contenders: 'waiting for the contenders to leave',
 };

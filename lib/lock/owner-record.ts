@@ -1,17 +1,9 @@
 /** Who owns the lock, in its own words? One JSON line with a checksum; what is torn or empty is unknown, never "none". */
-import {
-  closeSync,
-  constants,
-  fstatSync,
-  openSync,
-  readFileSync,
-  renameSync,
-  unlinkSync,
-  writeSync,
-} from 'node:fs';
+import {closeSync, constants, fstatSync, openSync, readFileSync, renameSync, writeSync} from 'node:fs';
 import {crc32} from 'node:zlib';
 import {LockError} from '../errors.js';
 import {type Identity, ourselves} from '../os/process.js';
+import {change, type Confirm} from '../os/staged.js';
 import {errnoOf, hasCode, SystemError} from '../os/system-error.js';
 import type {System} from '../os/system.js';
 
@@ -148,29 +140,30 @@ function writeWhole(fd: number, path: string, text: string): void {
   if (nlink === 0) throw new SystemError(errnoOf('ESTALE'), 'write', path);
 }
 
-/** Replaces the record by a new file; see openRecord. The caller holds the guard. */
-export function replaceRecord(path: string, record: OwnerRecord): void {
-  const scratch = `${path}.new`;
+/** Where a record waits that is to replace the one at `path`; see staged.ts. */
+export function stagedRecord(path: string): string {
+  return `${path}.new`;
+}
+
+function writeNew(path: string, record: OwnerRecord): void {
+  const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC | constants.O_NOFOLLOW;
+  const fd = openSync(path, flags, 0o644);
   try {
-    const fd = openSync(
-      scratch,
-      constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC | constants.O_NOFOLLOW,
-      0o644,
-    );
-    try {
-      writeWhole(fd, scratch, encodeRecord(record));
-    } finally {
-      closeSync(fd);
-    }
-    renameSync(scratch, path);
-  } catch (error) {
-    try {
-      unlinkSync(scratch);
-    } catch (failure) {
-      if (!hasCode(failure, 'ENOENT')) throw failure;
-    }
-    throw error;
+    writeWhole(fd, path, encodeRecord(record));
+  } finally {
+    closeSync(fd);
   }
+}
+
+/** Replaces the record by a new file, if that is confirmed; see openRecord. The caller holds the guard. */
+export function replaceRecord(path: string, record: OwnerRecord, confirm: Confirm): void {
+  const staged = stagedRecord(path);
+  change({
+    staged: [staged],
+    stage: () => writeNew(staged, record),
+    confirm,
+    commit: () => renameSync(staged, path),
+  });
 }
 
 /** This process as an owner, from now on. */

@@ -78,11 +78,17 @@ export function kernelBit(root: string, name: string): LockBit {
     clear(known) {
       write(file('release'), known);
     },
-    handover(expected, next, {forced} = {forced: false}) {
+    handover(expected, next, {forced, confirm}) {
       raiseEpochs(root, next);
+      confirm();
       write(file(forced ? 'force' : 'handover'), expected);
       return epoch();
     },
+    clearConfirmed(known, confirm) {
+      confirm();
+      write(file('release'), known);
+    },
+    staged: [],
   };
 }
 

@@ -1,6 +1,7 @@
 /** Is the lock bit set, by whom, and at which epoch? One interface over the kernel's bits and over plain files. */
 import {existsSync, statfsSync} from 'node:fs';
 import {createKernelBit, kernelBit} from './kernel-bit.js';
+import type {Confirm} from './staged.js';
 import {createSoftBit, softBit} from './soft-bit.js';
 
 /** `kernel`: attributes of the module, below /sys/locks. `soft`: plain files in the same layout. */
@@ -37,7 +38,15 @@ export interface LockBit {
    * Compares the epoch and raises it while the bit stays 1; returns the epoch in force, as `set` does. ESTALE as above. The kernel
    * refuses to take from a living owner (EBUSY) unless it is forced, and wants CAP_SYS_ADMIN for that (EPERM).
    */
-  handover(expected: number, next: number, how?: {readonly forced: boolean}): number;
+  handover(
+    expected: number,
+    next: number,
+    how: {readonly forced: boolean; readonly confirm: Confirm},
+  ): number;
+  /** As `clear`, by whoever took the bit over with `handover`, who has the guard. */
+  clearConfirmed(epoch: number, confirm: Confirm): void;
+  /** Where the next state of the bit waits until it is confirmed, see staged.ts; none for the kernel's, which changes at a write. */
+  readonly staged: readonly string[];
 }
 
 /** SYSFS_MAGIC (linux/magic.h). */

@@ -219,8 +219,13 @@ export interface Native {
   softBitSet(directory: string, expected: number, next: number): number;
   /** Soft bit, compare-and-clear: -ESTALE when its epoch is not `epoch` or somebody replaced it meanwhile. */
   softBitClear(directory: string, epoch: number): number;
-  /** Soft bit, compare and raise the epoch by replacing both files: stays 1 throughout and fences old descriptors. */
-  softBitHandover(directory: string, expected: number, next: number): number;
+  /**
+   * Soft bit, taken from somebody else: compares the epoch and writes the files that are to replace both of its own, `.epoch.new` and
+   * `.conf_locked.new`. To stay 1 it needs a higher epoch, to become 0 the same one. -ESTALE, -EALREADY as above.
+   */
+  softBitStage(directory: string, expected: number, next: number, value: 0 | 1): number;
+  /** Renames what was staged into its places, which fences old descriptors: -ENOENT when somebody removed it before. */
+  softBitCommit(directory: string): number;
 
   /**
    * Forks the process that ends a hold (native/hold_supervisor.h): after `milliseconds` (CLOCK_BOOTTIME) or at our death it

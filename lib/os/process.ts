@@ -1,5 +1,6 @@
 /** Which incarnation of which process is this, and does it still exist? */
 import {readlinkSync} from 'node:fs';
+import {constants} from 'node:os';
 import {type Ending, noteDeath, readEnding} from './death.js';
 import {native} from './native.js';
 import {procDirectory} from './proc-directory.js';
@@ -184,6 +185,38 @@ export async function waitForExit(
     const ending = readEnding(system, pidfd);
     if (identity !== undefined) noteDeath(pid, identity, {ending, seen: system.now()});
     return ending;
+  } finally {
+    native.close(pidfd);
+  }
+}
+
+/** Is this the pidfd of the process of that identity? Undefined when that can't be told. */
+function isIncarnation(system: System, pidfd: number, identity: Identity): boolean | undefined {
+  const started = startIdentity(system, readStat(procDirectory(system, pidfd)));
+  return isSame(identity, {identity: identityOf(system, pidfd), started});
+}
+
+/**
+ * Ends one incarnation of a process by SIGKILL. Resolves with true when it has ended, at once when it is gone already, whoever has its pid by
+ * now; with false, and nothing done, when it can't be told from a later one. Rejects with signal.reason or SystemError (EPERM).
+ */
+export async function endProcess(
+  system: System,
+  pid: number,
+  identity: Identity,
+  signal?: AbortSignal,
+): Promise<boolean> {
+  const pidfd = native.pidfdOpen(pid);
+  if (pidfd === ESRCH) return true;
+  check<number>(pidfd, 'pidfd_open', `pid ${pid}`);
+  try {
+    if (native.isReadable(pidfd) === 1) return true;
+    const same = isIncarnation(system, pidfd, identity);
+    if (same !== true) return same === false;
+    const sent = native.pidfdSignal(pidfd, constants.signals.SIGKILL);
+    if (sent !== ESRCH) check(sent, 'pidfd_send_signal', `pid ${pid}`);
+    await readable(pidfd, signal);
+    return true;
   } finally {
     native.close(pidfd);
   }

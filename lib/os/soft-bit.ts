@@ -3,12 +3,21 @@ import {existsSync, mkdirSync, renameSync, writeFileSync} from 'node:fs';
 import {join} from 'node:path';
 import type {LockBit} from './lock-bit.js';
 import {native} from './native.js';
+import {change, type Confirm} from './staged.js';
 import {check} from './system-error.js';
 
 export function softBit(root: string, name: string): LockBit {
   const directory = join(root, name);
   const path = join(directory, 'conf_locked');
   const epochPath = join(directory, 'epoch');
+  const staged = [join(directory, '.epoch.new'), join(directory, '.conf_locked.new')];
+  const replace = (expected: number, next: number, value: 0 | 1, confirm: Confirm) =>
+    change({
+      staged,
+      stage: () => check(native.softBitStage(directory, expected, next, value), 'write', path),
+      confirm,
+      commit: () => check(native.softBitCommit(directory), 'rename', path),
+    });
   return {
     kind: 'soft',
     directory,
@@ -23,10 +32,14 @@ export function softBit(root: string, name: string): LockBit {
     clear(epoch) {
       check(native.softBitClear(directory, epoch), 'write', path);
     },
-    handover(expected, next) {
-      check(native.softBitHandover(directory, expected, next), 'rename', path);
+    handover(expected, next, {confirm}) {
+      replace(expected, next, 1, confirm);
       return next;
     },
+    clearConfirmed(epoch, confirm) {
+      replace(epoch, epoch, 0, confirm);
+    },
+    staged,
   };
 }
 

@@ -2,18 +2,17 @@
 import {readFileSync} from 'node:fs';
 import {LockError} from '../errors.js';
 import type {ConfigLock} from '../lock/config-lock.js';
-import {LockFile} from '../os/lock-file.js';
-import {findOpeners} from '../os/lock-survey.js';
-import {fileId} from '../os/mounts.js';
-import {native} from '../os/native.js';
-import {describeProcess} from '../os/process.js';
-import {check, SystemError} from '../os/system-error.js';
+import {listShadows} from '../lock/shadow.js';
+import {hashFile} from '../lock/update.js';
+import {Deadline} from '../os/deadline.js';
+import {describeProcess, endProcess} from '../os/process.js';
 import type {System} from '../os/system.js';
 import {appendAudit} from './audit.js';
 import {drainContenders} from './contenders.js';
 import {DEFAULT_HOLD, hold} from './hold.js';
 import {holdFacts, judge, lockRecovery, type RecoverOptions, stepper, verifyUnchanged} from './recover.js';
-import {type Certificate, takeBack} from './take-back.js';
+import {type Certificate, effectsOf, takeBack} from './take-back.js';
+import {letGo, type Taken, takeOver} from './takeover.js';
 import {summarize, type Verdict} from './verdict.js';
 
 export interface BreakGlassOptions extends RecoverOptions {
@@ -23,14 +22,8 @@ export interface BreakGlassOptions extends RecoverOptions {
   readonly epoch: number;
   /** Why; at least a few words. */
   readonly reason: string;
-}
-
-/** Descriptions that we share with the owner from now on. */
-interface Taken {
-  readonly guard: LockFile;
-  readonly gates: readonly LockFile[];
-  /** True when the guard was taken over from somebody who still holds it with us. */
-  readonly shared: boolean;
+  /** End the owner (SIGKILL) once its guard is ours. Without it the owner is let run, or stand, and is fenced. */
+  readonly kill?: boolean | undefined;
 }
 
 /** The user that logged in, whatever was done with sudo since; undefined where the kernel does not keep it (proc_pid_loginuid(5)). */
@@ -59,6 +52,17 @@ function names(verdict: Verdict, owner: number | string): boolean {
   return String(owner) === String(verdict.owner.pid) || owner === verdict.owner.identity;
 }
 
+/** Whom `kill` ends: the owner on record, who must be of this pid namespace and boot. */
+function checkKillable(config: ConfigLock, {owner}: Verdict): void {
+  const {bootId, pidNamespace} = config.system;
+  if (owner?.bootId === bootId && owner.pidNamespace === pidNamespace) return;
+  throw new LockError(
+    'ERR_ARGUMENT',
+    `nobody can be ended: ${owner ? 'the owner is not of this pid namespace and boot' : 'no owner is on record'}`,
+    {lock: config.name, path: config.file},
+  );
+}
+
 /** The owner and epoch must be the ones that the operator saw. */
 function checkNamed(config: ConfigLock, verdict: Verdict, {owner, epoch}: BreakGlassOptions): void {
   if (names(verdict, owner) && epoch === verdict.epoch) return;
@@ -73,85 +77,6 @@ function checkNamed(config: ConfigLock, verdict: Verdict, {owner, epoch}: BreakG
       verdict,
     },
   );
-}
-
-function takeoverRefused(config: ConfigLock, pids: readonly number[], why: string): LockError {
-  const who =
-    pids.length > 0
-      ? pids.map(pid => describeProcess(config.system, pid)).join(', ')
-      : 'a process that can not be seen';
-  return new LockError('ERR_TAKEOVER_REFUSED', `the guard of ${config.name} is held by ${who}, and ${why}`, {
-    lock: config.name,
-    path: config.file,
-    pids,
-  });
-}
-
-/** Copies a descriptor of a process on this node; both then share one description, and so its lock (pidfd_getfd(2)). */
-function copyDescriptor(pid: number, fd: number, path: string): LockFile {
-  const pidfd = check<number>(native.pidfdOpen(pid), 'pidfd_open', `pid ${pid}`);
-  try {
-    return LockFile.adopt(
-      path,
-      check<number>(native.pidfdGetfd(pidfd, fd), 'pidfd_getfd', `descriptor ${fd} of pid ${pid}`),
-    );
-  } finally {
-    native.close(pidfd);
-  }
-}
-
-/** Copies of every description that has a lock on a file, from whichever processes show them. All or none. */
-async function copyLocked(config: ConfigLock, path: string, only?: ReadonlySet<number>): Promise<LockFile[]> {
-  const {holding} = await findOpeners(config.system, fileId(config.system, path));
-  const copies: LockFile[] = [];
-  try {
-    for (const {pid, fd, thread} of holding) {
-      // The table of descriptors of a single thread is out of reach (pidfd_getfd(2)).
-      if (thread === undefined && (!only || only.has(pid))) copies.push(copyDescriptor(pid, fd, path));
-    }
-  } catch (error) {
-    closeAll(copies);
-    throw error;
-  }
-  // A descriptor may have been closed and its number used again since the look: then it is not ours to keep.
-  const wanted = LockFile.keyOf(path);
-  closeAll(copies.filter(copy => copy.key !== wanted));
-  return copies.filter(copy => copy.key === wanted);
-}
-
-function closeAll(files: readonly LockFile[]): void {
-  for (const file of files) file.close();
-}
-
-/** Shares the guard with whoever holds it. A copy that was not good for it is closed: kept, it would keep the lock. */
-async function shareGuard(config: ConfigLock, pids: readonly number[]): Promise<Taken> {
-  const [guard, ...more] = await copyLocked(config, config.paths.guard);
-  closeAll(more);
-  if (!guard) throw takeoverRefused(config, pids, 'its descriptor is nowhere to be found');
-  try {
-    // The same description: asking for the lock again is granted to whoever shares it, and to nobody else.
-    if (!guard.try('exclusive'))
-      throw takeoverRefused(config, pids, 'it passed to somebody else meanwhile; look again');
-    return {guard, gates: await copyLocked(config, config.paths.gate, new Set(pids)), shared: true};
-  } catch (error) {
-    guard.close();
-    throw error;
-  }
-}
-
-/** Takes the guard: from the free, or by sharing the description of whoever holds it. */
-async function takeOver(config: ConfigLock, verdict: Verdict): Promise<Taken> {
-  const own = LockFile.open(config.paths.guard);
-  if (own.try('exclusive')) return {guard: own, gates: [], shared: false};
-  own.close();
-  const pids = [...new Set(verdict.holders.map(({pid}) => pid))];
-  try {
-    return await shareGuard(config, pids);
-  } catch (error) {
-    if (!(error instanceof SystemError)) throw error;
-    const why = `its descriptor could not be taken over (${error.message}); ending that process frees the guard`;
-    throw takeoverRefused(config, pids, why);
-  }
 }
 
 function checkBreakable(config: ConfigLock, verdict: Verdict): void {
@@ -175,12 +100,56 @@ function checkBreakable(config: ConfigLock, verdict: Verdict): void {
   }
 }
 
+/** What is there before anything is done, for the audit. */
+async function whatIsThere(config: ConfigLock, {bit, epoch, holders, waiters}: Verdict): Promise<object> {
+  const shadows = (await listShadows(config.file)).map(({path}) => path);
+  const record = config.readRecord();
+  return {bit, epoch, record, holders, waiters: waiters.length, sha256: await hashFile(config.file), shadows};
+}
+
+/** Writes down what will be done, to whom, why, on which evidence, by whom, and what was before. */
+async function declare(
+  config: ConfigLock,
+  verdict: Verdict,
+  {reason, kill = false, signal}: BreakGlassOptions,
+): Promise<void> {
+  const {owner, epoch, state, evidence} = verdict;
+  const who = {realUid: process.getuid?.(), loginUid: loginUid(config.system)};
+  const before = await whatIsThere(config, verdict);
+  const facts = {reason, kill, ...who, owner, epoch, state, evidence, before};
+  await appendAudit(config.system, config.roots.state, 'break-glass.intent', config.name, facts, signal);
+}
+
+/** Ends the owner, and nobody who has its pid by now. The guard is ours already, so it does not go free. */
+async function endOwner(
+  config: ConfigLock,
+  {owner}: Verdict,
+  {bound, signal, step}: Pick<Means, 'bound' | 'signal' | 'step'>,
+): Promise<void> {
+  if (!owner) return;
+  const {pid, identity} = owner;
+  const facts = {lock: config.name, path: config.file, owner, pids: [pid]};
+  using deadline = new Deadline(bound, signal);
+  let ended: boolean;
+  try {
+    ended = await endProcess(config.system, pid, identity, deadline.signal);
+  } catch (error) {
+    if (!deadline.expired) throw error;
+    const who = describeProcess(config.system, pid);
+    const why = `${who} was sent SIGKILL and did not end within ${bound} ms: it is frozen, or stuck in the kernel`;
+    throw new LockError('ERR_CONTENDED', why, facts);
+  }
+  if (!ended)
+    throw new LockError('ERR_OWNER_CHANGED', `whether pid ${pid} is still the owner can not be told`, facts);
+  step('kill', {pid});
+}
+
 /**
  * Takes a lock by force. Rejects with ERR_NOT_PERMITTED, ERR_OWNER_CHANGED, ERR_TAKEOVER_REFUSED, and as `recover` does. The old owner keeps
- * running; its next commit fails with ERR_FENCED.
+ * running unless `kill` is given; its next commit fails with ERR_FENCED.
  */
 export async function breakGlass(config: ConfigLock, options: BreakGlassOptions): Promise<Certificate> {
-  const {hold: bound = DEFAULT_HOLD, onStep, validate, reason, signal, quiesce} = options;
+  const {hold: bound = DEFAULT_HOLD, onStep, validate, reason, kill = false, signal, quiesce} = options;
   if (reason.trim() === '')
     throw new LockError('ERR_ARGUMENT', 'break-glass needs a reason; the audit keeps it');
   const step = stepper(onStep);
@@ -190,22 +159,16 @@ export async function breakGlass(config: ConfigLock, options: BreakGlassOptions)
   checkPrivilege(config, verdict);
   checkBreakable(config, verdict);
   checkNamed(config, verdict, options);
-  const facts = {
-    reason,
-    owner: verdict.owner,
-    epoch: verdict.epoch,
-    state: verdict.state,
-    evidence: verdict.evidence,
-    loginUid: loginUid(config.system),
-  };
-  await appendAudit(config.system, config.roots.state, 'break-glass.intent', config.name, facts, signal);
+  if (kill) checkKillable(config, verdict);
+  await declare(config, verdict, options);
   step('intent');
-  const taken = await takeOver(config, verdict);
+  const taken = await takeOver(config);
   try {
-    step('takeover', {shared: taken.shared, from: verdict.holders.map(({pid}) => pid)});
+    step('takeover', {from: taken.from});
+    if (kill) await endOwner(config, verdict, {bound, signal, step});
     return await forceThrough(config, verdict, taken, {bound, validate, reason, signal, quiesce, step});
   } finally {
-    closeAll([...taken.gates, taken.guard]);
+    letGo(taken);
   }
 }
 
@@ -221,12 +184,15 @@ async function forceThrough(
   taken: Taken,
   {bound, validate, reason, signal, quiesce, step}: Means,
 ): Promise<Certificate> {
-  await using stop = await hold(config, {for: bound, signal, quiesce, evict: taken.gates});
+  await using stop = await hold(config, {
+    for: bound,
+    signal,
+    quiesce,
+    evict: taken.gates,
+    fences: effectsOf(config),
+  });
   step('hold', holdFacts(stop));
-  const spare = new Set([
-    ...verdict.holders.map(({pid}) => pid),
-    ...(verdict.owner ? [verdict.owner.pid] : []),
-  ]);
+  const spare = new Set([...taken.from, ...(verdict.owner ? [verdict.owner.pid] : [])]);
   const drained = await drainContenders(config, taken.guard, stop, {
     held: true,
     spare,

@@ -11,7 +11,7 @@ import type {ValidateFile} from './clean.js';
 import {drainContenders} from './contenders.js';
 import {DEFAULT_HOLD, type Hold, hold} from './hold.js';
 import type {QuiesceSpec} from './quiesce/spec.js';
-import {type Certificate, type OnStep, type StepName, takeBack} from './take-back.js';
+import {type Certificate, effectsOf, type OnStep, type StepName, takeBack} from './take-back.js';
 import {examine, summarize, type Verdict} from './verdict.js';
 
 export interface RecoverOptions {
@@ -133,7 +133,7 @@ export async function recover(config: ConfigLock, options: RecoverOptions = {}):
     signal,
   );
   step('intent');
-  await using stop = await hold(config, {for: bound, signal, quiesce});
+  await using stop = await hold(config, {for: bound, signal, quiesce, fences: effectsOf(config)});
   step('hold', holdFacts(stop));
   using guard = LockFile.open(config.paths.guard);
   const drained = await drainContenders(config, guard, stop, {

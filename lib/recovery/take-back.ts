@@ -12,6 +12,7 @@ import {
   type OwnerRecord,
   type ReadRecord,
   replaceRecord,
+  stagedRecord,
 } from '../lock/owner-record.js';
 import {hasCode} from '../os/system-error.js';
 import {appendAudit, type AuditRecord} from './audit.js';
@@ -26,6 +27,7 @@ export type StepName =
   | 'verdict'
   | 'intent'
   | 'takeover'
+  | 'kill'
   | 'hold'
   | 'contenders'
   | 'guard'
@@ -81,13 +83,18 @@ export interface TakeBack {
   readonly verify: (read: ReadRecord) => void;
 }
 
+/** What waits to be renamed into place by whoever takes back: fences of his hold. */
+export function effectsOf({paths, bit}: ConfigLock): string[] {
+  return [stagedRecord(paths.owner), ...bit.staged];
+}
+
 /**
  * The handover: record and bit name us at a new epoch; the bit stays set. Both files of a soft bit are replaced, and the
  * record too, so whatever the old owner still writes through its descriptors is lost. Killed in between, the lock belongs
  * to a dead recoverer or still to the old owner, and running recovery again goes on from there.
  */
 async function handOver(
-  {config, forced, reason}: TakeBack,
+  {config, hold, forced, reason}: TakeBack,
   old: OwnerRecord | undefined,
 ): Promise<OwnedRecord> {
   const {bit, name, paths, roots, system} = config;
@@ -105,10 +112,11 @@ async function handOver(
     owner,
     ...update,
   });
-  // The kernel knows that an owner who resigned still lives; that it will never act again, it can't know.
+  // The kernel hands over from the dead; from the living only by force. That one who resigned will never act again, it can't know.
   const setter = bit.owner();
-  const outlived = last?.resigned === true && setter?.alive === true && setter.pid !== process.pid;
-  const how = {forced: forced || outlived};
+  const outlived = setter?.alive === true && setter.pid !== process.pid;
+  const byForce = outlived && (forced || last?.resigned === true);
+  const confirm = () => hold.assertInForce();
   let reached: number | undefined;
   try {
     const epoch = await changeHands({
@@ -116,9 +124,9 @@ async function handOver(
       state: roots.state,
       bit,
       recorded: old?.epoch ?? 0,
-      take: (expected, next) => (reached = bit.handover(expected, next, how)),
+      take: (expected, next) => (reached = bit.handover(expected, next, {forced: byForce, confirm})),
       write(next) {
-        replaceRecord(paths.owner, record(next));
+        replaceRecord(paths.owner, record(next), confirm);
         reached = next;
       },
     });
@@ -139,8 +147,8 @@ function resign(config: ConfigLock, record: OwnedRecord): void {
   }
 }
 
-function clearBit(config: ConfigLock, epoch: number): void {
-  config.bit.clear(epoch);
+function clearBit(config: ConfigLock, hold: Hold, epoch: number): void {
+  config.bit.clearConfirmed(epoch, () => hold.assertInForce());
   if (config.bit.read() !== 0)
     throw new LockError('ERR_FENCED', `the bit of ${config.name} was set again by somebody`, {
       lock: config.name,
@@ -161,8 +169,7 @@ async function cleanAndClear(work: TakeBack, mine: OwnedRecord): Promise<Cleaned
     hold.assertInForce();
     const cleaned = await cleanConfig(config, mine.epoch, mine.update, work.validate);
     step('clean', {outcome: cleaned.outcome, sha256: cleaned.sha256, removed: cleaned.removed});
-    hold.assertInForce();
-    clearBit(config, mine.epoch);
+    clearBit(config, hold, mine.epoch);
     step('clear', {bit: config.bit.path, value: 0});
     return cleaned;
   } catch (error) {
@@ -173,12 +180,11 @@ async function cleanAndClear(work: TakeBack, mine: OwnedRecord): Promise<Cleaned
 
 /** Takes the lock, cleans the file and clears the bit. Whatever is thrown, the lock can be recovered again. */
 export async function takeBack(work: TakeBack): Promise<Certificate> {
-  const {config, hold, verdict, step} = work;
+  const {config, verdict, step} = work;
   const read = config.readRecord();
   work.verify(read);
   const old = read.state === 'unreadable' ? undefined : read;
   step('verify', {state: verdict.state, epoch: verdict.epoch});
-  hold.assertInForce();
   const mine = await handOver(work, old);
   const epochs = {before: verdict.epoch ?? old?.epoch ?? 0, after: mine.epoch};
   step('handover', {epochs});

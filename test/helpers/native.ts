@@ -10,6 +10,7 @@ import {fileURLToPath} from 'node:url';
 import type {ExecutionContext} from 'ava';
 import {LOCK_KIND, LOCK_TYPE, type Native, native, type Wait} from '../../lib/os/native.js';
 import {compileProgram} from './compile.js';
+import type * as softBits from './soft-bit.js';
 import {traceable} from './stepper.js';
 
 export const {ofd, flock, posix} = LOCK_KIND;
@@ -110,7 +111,7 @@ export class Remote {
   }
 
   /** Calls a function there. Results come in the order of the calls; undefined comes back as null. */
-  async call<T = number>(name: keyof Native, ...args: unknown[]): Promise<T> {
+  async call<T = number>(name: keyof Native | keyof typeof softBits, ...args: unknown[]): Promise<T> {
     const line = once(this.#lines, 'line') as Promise<[string]>;
     this.child.stdin.write(`${JSON.stringify([name, ...args])}\n`);
     return JSON.parse((await line)[0]) as T;

@@ -4,6 +4,7 @@ import {join} from 'node:path';
 import test, {type ExecutionContext} from 'ava';
 import {native} from '../../lib/os/native.js';
 import {ERRNO, exclusive, ofd, open, Remote, scratch} from '../helpers/native.js';
+import {softBitHandover, softBitWithdraw} from '../helpers/soft-bit.js';
 import {steppedTest} from '../helpers/stepped.js';
 import {attach, type Outcome} from '../helpers/stepper.js';
 
@@ -34,7 +35,7 @@ test('a bit is set, refused to the next, and cleared under its epoch', t => {
 test('epochs up to 2^53-1 are kept exactly; one that does not grow is refused', t => {
   const bit = softBit(t, 0, 9);
   t.is(native.softBitSet(bit, 9, 9), -ERRNO.EINVAL);
-  t.is(native.softBitHandover(bit, 9, 8), -ERRNO.EINVAL);
+  t.is(softBitHandover(bit, 9, 8), -ERRNO.EINVAL);
   t.is(native.softBitSet(bit, 9, Number.MAX_SAFE_INTEGER), 0);
   t.deepEqual(state(bit), {bit: 1, epoch: Number.MAX_SAFE_INTEGER});
 });
@@ -42,10 +43,31 @@ test('epochs up to 2^53-1 are kept exactly; one that does not grow is refused', 
 test('a handover raises the epoch, keeps the bit and leaves nothing else behind', t => {
   const bit = softBit(t, 1, 5);
   writeFileSync(join(bit, '.epoch.new'), 'left over');
-  t.is(native.softBitHandover(bit, 4, 6), -ERRNO.ESTALE);
-  t.is(native.softBitHandover(bit, 5, 6), 0);
+  t.is(softBitHandover(bit, 4, 6), -ERRNO.ESTALE);
+  t.is(softBitHandover(bit, 5, 6), 0);
   t.deepEqual(state(bit), {bit: 1, epoch: 6});
   t.is(native.softBitClear(bit, 5), -ERRNO.ESTALE);
+  t.deepEqual(readdirSync(bit).toSorted(), ['conf_locked', 'epoch']);
+});
+
+test('a bit that was taken over is cleared under its epoch, once', t => {
+  const bit = softBit(t, 1, 5);
+  t.is(softBitWithdraw(bit, 4), -ERRNO.ESTALE);
+  t.is(softBitWithdraw(bit, 5), 0);
+  t.deepEqual(state(bit), {bit: 0, epoch: 5});
+  t.is(softBitWithdraw(bit, 5), -ERRNO.EALREADY);
+  t.deepEqual(readdirSync(bit).toSorted(), ['conf_locked', 'epoch']);
+});
+
+test('what is not confirmed does not happen, and leaves nothing behind', t => {
+  const bit = softBit(t, 1, 5);
+  const no = () => {
+    t.deepEqual(readdirSync(bit).toSorted(), ['.conf_locked.new', '.epoch.new', 'conf_locked', 'epoch']);
+    throw new Error('the time is over');
+  };
+  t.throws(() => softBitHandover(bit, 5, 6, no), {message: 'the time is over'});
+  t.throws(() => softBitWithdraw(bit, 5, no), {message: 'the time is over'});
+  t.deepEqual(state(bit), {bit: 1, epoch: 5});
   t.deepEqual(readdirSync(bit).toSorted(), ['conf_locked', 'epoch']);
 });
 
@@ -54,7 +76,7 @@ test('a bit that somebody is just changing is busy, but can be handed over', t =
   const changing = open(t, join(bit, 'conf_locked'));
   t.is(native.setLock(changing, ofd, exclusive, 0, 0), 0);
   t.is(native.softBitClear(bit, 5), -ERRNO.EBUSY);
-  t.is(native.softBitHandover(bit, 5, 6), 0);
+  t.is(softBitHandover(bit, 5, 6), 0);
   t.is(native.softBitClear(bit, 6), 0, 'the old descriptor locks a file that is gone');
 });
 
@@ -68,7 +90,7 @@ test('files that are missing, torn or links are refused', t => {
   for (const text of ['', '5', '5\n\n', '-5\n', ' 5\n', `${2 ** 53}\n`, 'x\n']) {
     writeFileSync(join(bit, 'epoch'), text);
     t.is(native.readEpoch(join(bit, 'epoch')), -ERRNO.EBADMSG, JSON.stringify(text));
-    t.is(native.softBitHandover(bit, 5, 6), -ERRNO.EBADMSG, JSON.stringify(text));
+    t.is(softBitHandover(bit, 5, 6), -ERRNO.EBADMSG, JSON.stringify(text));
   }
   softBit(t, 0, 5, bit);
   renameSync(path, `${path}.real`);
@@ -99,7 +121,7 @@ test('on a full file system a handover changes nothing', t => {
   }
   t.teardown(() => execFileSync('umount', [directory]));
   const bit = softBit(t, 1, 5, directory);
-  t.is(native.softBitHandover(bit, 5, 6), -ERRNO.ENOSPC);
+  t.is(softBitHandover(bit, 5, 6), -ERRNO.ENOSPC);
   t.deepEqual(state(bit), {bit: 1, epoch: 5});
   t.deepEqual(readdirSync(bit).toSorted(), ['conf_locked', 'epoch']);
 });
@@ -109,7 +131,7 @@ async function atEachCall(
   t: ExecutionContext,
   action: 'stop' | 'kill',
   begin: {bit: 0 | 1; epoch: number},
-  call: readonly ['softBitSet' | 'softBitClear' | 'softBitHandover', ...number[]],
+  call: readonly ['softBitSet' | 'softBitClear' | 'softBitHandover' | 'softBitWithdraw', ...number[]],
   meanwhile: (directory: string) => void,
   after: (directory: string, result: number | undefined) => void,
 ): Promise<void> {
@@ -147,7 +169,7 @@ async function atEachCall(
 
 steppedTest('a process stopped anywhere in a clear cannot undo a handover', async t => {
   let handed = 0;
-  const handover = (directory: string) => (handed = native.softBitHandover(directory, 5, 9));
+  const handover = (directory: string) => (handed = softBitHandover(directory, 5, 9));
   await atEachCall(t, 'stop', {bit: 1, epoch: 5}, ['softBitClear', 5], handover, directory => {
     t.is(handed, 0);
     t.deepEqual(state(directory), {bit: 1, epoch: 9});
@@ -157,7 +179,7 @@ steppedTest('a process stopped anywhere in a clear cannot undo a handover', asyn
 steppedTest('a process stopped anywhere in a set cannot undo a handover', async t => {
   // The epoch may have been written already.
   const handover = (directory: string) => {
-    t.is(native.softBitHandover(directory, state(directory).epoch, 9), 0);
+    t.is(softBitHandover(directory, state(directory).epoch, 9), 0);
   };
   await atEachCall(t, 'stop', {bit: 0, epoch: 5}, ['softBitSet', 5, 6], handover, directory => {
     t.deepEqual(state(directory), {bit: 1, epoch: 9});
@@ -168,7 +190,7 @@ steppedTest('a clear that reports success after a handover had happened before i
   let before = 1;
   const handover = (directory: string) => {
     before = state(directory).bit;
-    t.is(native.softBitHandover(directory, 5, 9), 0);
+    t.is(softBitHandover(directory, 5, 9), 0);
   };
   await atEachCall(t, 'stop', {bit: 1, epoch: 5}, ['softBitClear', 5], handover, (_directory, result) => {
     // Only who had cleared the bit before may believe so.
@@ -189,7 +211,7 @@ steppedTest('a handover killed anywhere leaves the bit set, and runs again', asy
     const {bit, epoch} = state(directory);
     t.is(bit, 1);
     t.true(epoch === 5 || epoch === 9);
-    t.is(native.softBitHandover(directory, epoch, 12), 0);
+    t.is(softBitHandover(directory, epoch, 12), 0);
   };
   await atEachCall(t, 'kill', {bit: 1, epoch: 5}, ['softBitHandover', 5, 9], again, directory => {
     t.deepEqual(state(directory), {bit: 1, epoch: 12});
@@ -204,3 +226,34 @@ steppedTest('a set killed anywhere leaves a bit whose epoch did not fall', async
     t.true((bit === 0 && (epoch === 5 || epoch === 6)) || (bit === 1 && epoch === 6), `${bit} at ${epoch}`);
   });
 });
+
+/** What a hold does at its end: whatever waits for its confirmation can't happen any more. */
+const withdrawn = (directory: string) => {
+  for (const name of ['.epoch.new', '.conf_locked.new']) rmSync(join(directory, name), {force: true});
+};
+
+for (const call of [
+  ['softBitHandover', 5, 9],
+  ['softBitWithdraw', 5],
+] as const) {
+  steppedTest(
+    `a ${call[0]} stopped anywhere after its confirmation does nothing once its files are removed`,
+    async t => {
+      let before = state(softBit(t, 1, 5));
+      let prevented = 0;
+      const fence = (directory: string) => {
+        withdrawn(directory);
+        before = state(directory);
+      };
+      await atEachCall(t, 'stop', {bit: 1, epoch: 5}, call, fence, (directory, result) => {
+        // The walk also stops where nothing was staged yet: then it was not confirmed either, and may happen.
+        if (result === -ERRNO.ENOENT) {
+          t.deepEqual(state(directory), before);
+          prevented++;
+        } else t.is(result, 0);
+        t.deepEqual(readdirSync(directory).toSorted(), ['conf_locked', 'epoch']);
+      });
+      t.true(prevented >= 2, `prevented ${prevented} times`);
+    },
+  );
+}

@@ -1,11 +1,12 @@
 /** Is a process frozen exactly when none of its threads can run, and is said what else holds it? Each state is made for real. */
-import {existsSync, mkdirSync, readFileSync, rmdirSync, writeFileSync} from 'node:fs';
+import {readFileSync, writeFileSync} from 'node:fs';
 import {join} from 'node:path';
 import {setImmediate} from 'node:timers/promises';
 import test, {type ExecutionContext} from 'ava';
-import {examineProcess, type Presence, type ProcessFacts, waitForExit} from '../../lib/os/process.js';
+import {examineProcess, type Presence, type ProcessFacts} from '../../lib/os/process.js';
 import {readSystem} from '../../lib/os/system.js';
-import {asRoot, testWith} from '../helpers/here.js';
+import {FREEZER_V1, FREEZER_V2, lacksFreezer, nestedGroups, setFrozen} from '../helpers/freezer.js';
+import {testWith} from '../helpers/here.js';
 import {scratch} from '../helpers/native.js';
 import {awaitState, stopProcess} from '../helpers/proc-state.js';
 import {observe, startFixture, startProgram} from '../helpers/program.js';
@@ -104,95 +105,34 @@ test('a name with control characters can not fake a line', async t => {
 
 // --- cgroup freezers ---
 
-/** Where a hierarchy with a freezer is mounted here, and how it is frozen. */
-interface Freezer {
-  readonly point: string;
-  readonly freeze: readonly [file: string, frozen: string, thawed: string];
-  /** The kernel's word that a cgroup is frozen. */
-  readonly told: readonly [file: string, pattern: RegExp];
-  readonly label: string;
-}
-
-function mountPoint(pattern: RegExp): string | undefined {
-  return pattern.exec(readFileSync('/proc/self/mountinfo', 'utf8'))?.[1];
-}
-
-const FREEZERS: Readonly<Record<string, Omit<Freezer, 'point'> & {point: string | undefined}>> = {
-  'cgroup v1': {
-    point: mountPoint(/^\S+ \S+ \S+ \/ (\S+) .* - cgroup \S+ \S*\bfreezer\b/m),
-    freeze: ['freezer.state', 'FROZEN', 'THAWED'],
-    told: ['freezer.state', /^FROZEN/],
-    label: ' (v1)',
-  },
-  'cgroup v2': {
-    point: mountPoint(/^\S+ \S+ \S+ \/ (\S+) .* - cgroup2 /m),
-    freeze: ['cgroup.freeze', '1', '0'],
-    told: ['cgroup.events', /^frozen 1$/m],
-    label: '',
-  },
-};
-
-/** Makes a cgroup with another in it; both are thawed and go with the test, and so do the processes in them. */
-function nested(
-  t: ExecutionContext,
-  {point, freeze}: Freezer,
-): {parent: string; inner: string; path: string} {
-  const path = `/locksmith-test-${process.pid}-${Math.random().toString(36).slice(2)}`;
-  const [parent, inner] = [join(point, path), join(point, path, 'a b')];
-  mkdirSync(inner, {recursive: true});
-  t.teardown(async () => {
-    for (const group of [parent, inner]) writeFileSync(join(group, freeze[0]), freeze[2]);
-    await endAll(inner);
-    for (const group of [inner, parent]) rmdirSync(group);
-  });
-  return {parent, inner, path: `${path}/a b`};
-}
-
-/** Ends what is in a cgroup; it can be removed then. */
-async function endAll(group: string): Promise<void> {
-  const pids = readFileSync(join(group, 'cgroup.procs'), 'utf8').split('\n').filter(Boolean).map(Number);
-  for (const pid of pids) {
-    const end = waitForExit(pid);
-    process.kill(pid, 'SIGKILL');
-    await end;
-  }
-}
-
-function setFrozen(group: string, {freeze: [file, frozen, thawed], told}: Freezer, on: boolean): void {
-  writeFileSync(join(group, file), on ? frozen : thawed);
-  while (told[1].test(readFileSync(join(group, told[0]), 'utf8')) !== on);
-}
-
-for (const [name, {point, ...how}] of Object.entries(FREEZERS)) {
-  const usable = point !== undefined && existsSync(point);
-  const missing = asRoot ?? (usable ? undefined : `a freezer of ${name}`);
-  const freezer = {...how, point: point ?? ''};
-
-  testWith(missing, `${name}: a frozen cgroup freezes its processes, its own or one above it`, async t => {
-    const {parent, inner, path} = nested(t, freezer);
-    const child = startProgram(t, 'cat');
-    writeFileSync(join(inner, 'cgroup.procs'), String(child.pid));
-    t.is(facts(t, child.pid).frozen, undefined);
-    for (const group of [inner, parent]) {
-      setFrozen(group, freezer, true);
-      while (!freezer.told[1].test(readFileSync(join(inner, freezer.told[0]), 'utf8')));
-      t.is(facts(t, child.pid).frozen, `its cgroup ${path} is frozen${freezer.label}`);
-      t.deepEqual(facts(t, child.pid).remarks, []);
-      setFrozen(group, freezer, false);
-      while (freezer.told[1].test(readFileSync(join(inner, freezer.told[0]), 'utf8')));
+for (const freezer of [FREEZER_V1, FREEZER_V2]) {
+  testWith(
+    lacksFreezer(freezer),
+    `${freezer.name}: a frozen cgroup freezes its processes, its own or one above it`,
+    async t => {
+      const {parent, inner, path} = nestedGroups(t, freezer);
+      const child = startProgram(t, 'cat');
+      writeFileSync(join(inner, 'cgroup.procs'), String(child.pid));
       t.is(facts(t, child.pid).frozen, undefined);
-    }
-  });
+      for (const group of [inner, parent]) {
+        setFrozen(group, freezer, true);
+        while (!freezer.told[1].test(readFileSync(join(inner, freezer.told[0]), 'utf8')));
+        t.is(facts(t, child.pid).frozen, `its cgroup ${path} is frozen${freezer.label}`);
+        t.deepEqual(facts(t, child.pid).remarks, []);
+        setFrozen(group, freezer, false);
+        while (freezer.told[1].test(readFileSync(join(inner, freezer.told[0]), 'utf8')));
+        t.is(facts(t, child.pid).frozen, undefined);
+      }
+    },
+  );
 }
-
-const v1 = FREEZERS['cgroup v1']?.point;
 
 testWith(
-  asRoot ?? (v1 === undefined ? 'a freezer of cgroup v1' : undefined),
+  lacksFreezer(FREEZER_V1),
   'cgroup v1 can freeze one thread of two: it is said, and the process is not frozen',
   async t => {
-    const freezer = {...FREEZERS['cgroup v1'], point: v1 ?? ''} as Freezer;
-    const {inner} = nested(t, freezer);
+    const freezer = FREEZER_V1;
+    const {inner} = nestedGroups(t, freezer);
     const [pid, , second] = await inState(t, 'threads');
     writeFileSync(join(inner, 'tasks'), String(second));
     setFrozen(inner, freezer, true);
@@ -211,11 +151,11 @@ async function frozenSeen(t: ExecutionContext, pid: number, script: string): Pro
 }
 
 testWith(
-  asRoot ?? (v1 === undefined ? 'a freezer of cgroup v1' : undefined),
+  lacksFreezer(FREEZER_V1),
   'cgroups are found where the observer has them mounted, a part of them too, and never guessed',
   async t => {
-    const freezer = {...FREEZERS['cgroup v1'], point: v1 ?? ''} as Freezer;
-    const {inner, parent, path} = nested(t, freezer);
+    const freezer = FREEZER_V1;
+    const {inner, parent, path} = nestedGroups(t, freezer);
     const place = scratch(t);
     const child = startProgram(t, 'cat');
     writeFileSync(join(inner, 'cgroup.procs'), String(child.pid));

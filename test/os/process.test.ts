@@ -6,6 +6,7 @@ import test, {type ExecutionContext} from 'ava';
 import {native} from '../../lib/os/native.js';
 import {
   describeProcess,
+  endProcess,
   examineProcess,
   isSame,
   ourselves,
@@ -163,4 +164,20 @@ test('wrong arguments are TypeErrors that name them', t => {
   t.throws(() => loose['open']?.('a\0b', 0, 0), {instanceOf: TypeError, message: /NUL/});
   t.throws(() => loose['setLock']?.(1, 9, 0, 0, 0), {instanceOf: TypeError, message: /kind/});
   t.is(native.close(99_999), -9, 'a descriptor that is not ours is not closed');
+});
+
+test('only the incarnation that was named is ended; of one that can not be told nothing is done', async t => {
+  const cat = child(t);
+  await once(cat, 'spawn');
+  const pid = cat.pid ?? 0;
+  const presence = examineProcess(system, pid);
+  const {identity, started = ''} = presence.kind === 'running' ? presence.facts : {identity: ''};
+  t.true(await endProcess(system, pid, 'pidfd:1'), 'the one that was named is gone');
+  t.true(await endProcess(system, pid, started.replace(/\d+/, '1')));
+  t.false(await endProcess(system, pid, 'start:1@time:[1]'), 'a start time of another time namespace');
+  t.is(examineProcess(system, pid).kind, 'running');
+  const end = once(cat, 'exit');
+  t.true(await endProcess(system, pid, identity));
+  t.is((await end)[1], 'SIGKILL');
+  t.true(await endProcess(system, pid, identity), 'again');
 });

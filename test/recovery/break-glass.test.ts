@@ -1,14 +1,19 @@
 /** Does force take a lock from anyone, but only from whom it was meant for, and is the old owner fenced? */
 import {spawnSync} from 'node:child_process';
 import {chmodSync, chownSync, readFileSync, writeFileSync} from 'node:fs';
+import {join} from 'node:path';
 import {fileURLToPath} from 'node:url';
-import test from 'ava';
+import test, {type ExecutionContext} from 'ava';
 import type {LockError} from '../../lib/errors.js';
+import {sha256} from '../../lib/lock/update.js';
 import {LockFile} from '../../lib/os/lock-file.js';
+import {examineProcess, waitForExit} from '../../lib/os/process.js';
 import {auditRecords} from '../../lib/recovery/audit.js';
-import {testAsRoot} from '../helpers/here.js';
+import {FREEZER_V1, lacksFreezer, nestedGroups, setFrozen} from '../helpers/freezer.js';
+import {testAsRoot, testWith} from '../helpers/here.js';
 import {actor} from '../helpers/actor.js';
-import {NEW, OLD, openScratch, scratch} from '../helpers/scratch.js';
+import {NEW, OLD, openScratch, type Scratch, scratch} from '../helpers/scratch.js';
+import {cast} from '../situations/stage.js';
 
 const NEWER = 'gain = 11\n';
 const reason = 'the owner hangs, incident 42';
@@ -157,9 +162,30 @@ test('the audit has the evidence, the reason and the owner before it happens', a
     ['break-glass.intent', 'all-clear'],
   );
   t.is(records[0]?.['reason'], reason);
+  t.is(records[0]?.['kill'], false);
+  t.is(records[0]?.['realUid'], process.getuid?.());
+  t.like(records[0]?.['before'], {
+    epoch,
+    bit: {value: 1},
+    record: {state: 'owned', epoch},
+    sha256: sha256(Buffer.from(OLD)),
+    shadows: [],
+  });
   t.like(records[0]?.['owner'], {pid: owner.pid});
   t.true(JSON.stringify(records[0]?.['evidence']).includes('looked'));
 });
+
+/** Breaks the glass in another process, with a command before it that changes what it may do. Gives what it printed. */
+function breakElsewhere(place: Scratch, options: object, ...before: readonly string[]): string {
+  const program = fileURLToPath(new URL('../fixtures/break-glass.js', import.meta.url));
+  const [command, ...rest] = [
+    ...before,
+    process.execPath,
+    program,
+    JSON.stringify({name: 'aim_lock_config', roots: place.roots, reason, ...options}),
+  ];
+  return spawnSync(command, rest, {encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit']}).stdout.trim();
+}
 
 testAsRoot('another user may not break the glass', async t => {
   const place = scratch(t);
@@ -168,11 +194,114 @@ testAsRoot('another user may not break the glass', async t => {
   const epoch = Number((await owner.do('acquire'))['epoch']);
   chmodSync(place.directory, 0o755);
   chownSync(config.paths.recovery, 65534, 65534);
-  const program = fileURLToPath(new URL('../fixtures/break-glass-as-nobody.js', import.meta.url));
-  const {stdout, stderr} = spawnSync(
-    process.execPath,
-    [program, JSON.stringify({...place, owner: owner.pid, epoch})],
-    {encoding: 'utf8'},
-  );
-  t.is(stdout.trim(), 'ERR_NOT_PERMITTED', stderr);
+  t.regex(breakElsewhere(place, {owner: owner.pid, epoch, uid: 65534}), /^ERR_NOT_PERMITTED/);
+});
+
+testAsRoot('without the right to trace it says so, says what remains, and changes nothing', async t => {
+  const place = scratch(t);
+  const config = await openScratch(place);
+  const owner = await actor(t, place);
+  const epoch = Number((await owner.do('acquire'))['epoch']);
+  const record = readFileSync(config.paths.owner, 'utf8');
+  const untraced = ['setpriv', '--bounding-set=-sys_ptrace', '--inh-caps=-sys_ptrace'];
+  const said = breakElsewhere(place, {owner: owner.pid, epoch, kill: true}, ...untraced);
+  t.regex(said, /^ERR_TAKEOVER_REFUSED: .*may not be looked into\. What remains: .*CAP_SYS_PTRACE/);
+  t.is(readFileSync(config.paths.owner, 'utf8'), record);
+  t.is((await owner.do('release')).error, undefined, 'and its owner lives, although --kill was given');
+});
+
+/** An orphan whose guard a program in C holds in its own way. */
+async function orphanHeldBy(t: ExecutionContext, program: string, ...args: readonly string[]) {
+  const place = scratch(t);
+  const config = await openScratch(place);
+  const owner = await actor(t, place);
+  const epoch = Number((await owner.do('acquire'))['epoch']);
+  await owner.kill();
+  const stage = {
+    directory: place.directory,
+    onEnd: (cleanup: () => unknown) => t.teardown(() => void cleanup()),
+  };
+  const [pid] = await cast(stage, program, config.paths.guard, ...args);
+  return {config, owner: owner.pid, epoch, pid};
+}
+
+for (const [title, program, args, why] of [
+  ['a POSIX lock', 'lock', ['posix', 'exclusive'], /POSIX kind/],
+  [
+    'a table of descriptors of one thread',
+    'thread',
+    ['ofd', 'exclusive', 'private'],
+    /table that one thread/,
+  ],
+] as const) {
+  test(`a guard held by ${title} can not be taken over: the refusal names the holder, why, and what remains`, async t => {
+    const {config, owner, epoch, pid} = await orphanHeldBy(t, program, ...args);
+    const error = await t.throwsAsync<LockError>(config.breakGlass({owner, epoch, reason}), {
+      code: 'ERR_TAKEOVER_REFUSED',
+      message: why,
+    });
+    t.true(error.pids?.includes(pid));
+    t.regex(error.message, /What remains: end that process/);
+    t.is(config.bit.read(), 1);
+    t.is(config.bit.epoch(), epoch);
+  });
+}
+
+for (const state of ['living', 'frozen'] as const) {
+  test(`kill ends a ${state} owner only once its guard is ours: a contender blocked on it comes last`, async t => {
+    const place = scratch(t);
+    const config = await openScratch(place);
+    const owner = await actor(t, place);
+    const epoch = Number((await owner.do('acquire'))['epoch']);
+    // A contender of the worst kind: it asks the kernel for the guard, and knows of no gate.
+    using own = LockFile.open(config.paths.guard);
+    let got = false;
+    const contender = own.wait('exclusive').then(() => (got = true));
+    while ((await config.examine()).waiters.length === 0);
+    if (state === 'frozen') owner.stop();
+    const steps: string[] = [];
+    const onStep = ({step}: {step: string}) => {
+      steps.push(step);
+      t.false(got, `not before ${step}`);
+      if (step === 'takeover') t.false(owner.ended);
+      if (step === 'kill') t.is(examineProcess(config.system, owner.pid).kind === 'running', false);
+    };
+    const certificate = await config.breakGlass({owner: owner.pid, epoch, reason, kill: true, onStep});
+    t.deepEqual(steps.slice(1, 6), ['verdict', 'intent', 'takeover', 'kill', 'hold']);
+    t.is(certificate.verdict.state, state === 'frozen' ? 'FROZEN' : 'ALIVE');
+    t.true(await contender);
+  });
+}
+
+test('kill needs an owner that is known', async t => {
+  const config = await openScratch(scratch(t));
+  writeFileSync(config.bit.path, '1\n');
+  const {epoch} = await config.examine();
+  await t.throwsAsync(config.breakGlass({owner: 'unknown', epoch: epoch ?? 0, reason, kill: true}), {
+    code: 'ERR_ARGUMENT',
+    message: /nobody can be ended/,
+  });
+  t.is(config.bit.read(), 1);
+});
+
+const endless = 'an owner that does not end in time keeps nobody out: the lock is an orphan when it does';
+testWith(lacksFreezer(FREEZER_V1), endless, async t => {
+  const place = scratch(t);
+  const config = await openScratch(place);
+  const owner = await actor(t, place);
+  const epoch = Number((await owner.do('acquire'))['epoch']);
+  // A frozen cgroup of version 1 keeps even SIGKILL waiting.
+  const {inner} = nestedGroups(t, FREEZER_V1);
+  writeFileSync(join(inner, 'cgroup.procs'), String(owner.pid));
+  setFrozen(inner, FREEZER_V1, true);
+  const refused = config.breakGlass({owner: owner.pid, epoch, reason, kill: true, hold: 300});
+  await t.throwsAsync(refused, {
+    code: 'ERR_CONTENDED',
+    message: /was sent SIGKILL and did not end within 300 ms/,
+  });
+  t.is(config.bit.epoch(), epoch);
+  setFrozen(inner, FREEZER_V1, false);
+  await waitForExit(owner.pid);
+  t.is((await config.examine()).state, 'DEAD');
+  await config.recover();
 });

@@ -6,7 +6,7 @@ import type {LockError} from '../../lib/errors.js';
 import {LockFile} from '../../lib/os/lock-file.js';
 import {auditRecords, verifyAudit} from '../../lib/recovery/audit.js';
 import type {GuardedConfig} from '../../lib/recovery/guarded-config.js';
-import type {Certificate, Step} from '../../lib/recovery/take-back.js';
+import {type Certificate, effectsOf, type Step} from '../../lib/recovery/take-back.js';
 import type {Verdict} from '../../lib/recovery/verdict.js';
 import {type Actor, actor} from '../helpers/actor.js';
 import {NEW, OLD, openScratch, type Scratch, scratch} from '../helpers/scratch.js';
@@ -61,6 +61,22 @@ test('a ghost is recovered: steps, certificate, audit, and a clean file', async 
   t.deepEqual(await audit(place), ['recover.intent', 'all-clear']);
   t.true((await verifyAudit(place.roots.state)).ok);
   t.is((await config.update(() => NEW)).epoch, certificate.epochs.after + 1);
+});
+
+test('what would have come into effect after the hold is removed before anybody enters', async t => {
+  const {config} = await orphan(t);
+  const staged = effectsOf(config);
+  t.true(staged.length > 1);
+  // As a recoverer leaves it that is stopped between its look and its rename, until its hold is over.
+  const validate = async () => {
+    for (const path of staged) writeFileSync(path, 'what comes too late');
+    t.is(await config.tryEnter(), undefined, 'the hold is still in force');
+    using _cycle = await config.enter();
+    t.deepEqual(staged.filter(existsSync), []);
+  };
+  await t.throwsAsync(config.recover({hold: 5000, validate}), {code: 'ERR_HOLD_EXPIRED'});
+  t.is(config.bit.read(), 1);
+  await config.recover();
 });
 
 test('the bit is set from the first step to the last', async t => {

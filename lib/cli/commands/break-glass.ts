@@ -12,6 +12,7 @@ interface BreakGlassGiven extends Given {
   readonly owner: string;
   readonly epoch: number;
   readonly reason: string;
+  readonly kill?: true;
   readonly hold: number;
   readonly quiesce?: readonly QuiesceSpec[];
   readonly validate?: string;
@@ -30,6 +31,10 @@ export const breakGlassCommand: CommandSpec<BreakGlassGiven> = {
     },
     {flags: '--epoch <epoch>', what: 'epoch as `explain` printed it', parse: parseEpoch, mandatory: true},
     {flags: '--reason <text>', what: 'why; the audit log keeps it', mandatory: true},
+    {
+      flags: '--kill',
+      what: 'end the owner (SIGKILL) once its guard is taken over; without it, it is only fenced',
+    },
     HOLD_OPTION,
     QUIESCE_OPTION,
     VALIDATE_OPTION,
@@ -41,7 +46,8 @@ export const breakGlassCommand: CommandSpec<BreakGlassGiven> = {
     ],
   ],
   about:
-    'Skips no epoch, no hold and no cleaning. The old owner keeps running, and its next commit fails: it is fenced. Needs root, or the user that owns the lock.',
+    'Skips no epoch, no hold and no cleaning. The guard is taken over before anything else happens, so that the lock never goes free. The old owner keeps running unless --kill is given, ' +
+    'and its next commit fails: it is fenced. Needs root, or the user that owns the lock, and the right to trace its process.',
   exits: [
     [0, 'ALL CLEAR'],
     [1, 'no: owner or epoch are others by now, the lock is free, or its guard can not be taken over'],

@@ -166,7 +166,7 @@ testWith(noV1, 'one that does not freeze is named, thawed, and the hold refused'
   const stuck = await startOrchestrator(t, directory);
   const deaf = withhold(t, stuck.pid);
   const config = await openScratch(scratch(t));
-  const error = await t.throwsAsync<LockError>(config.hold({for: 500, quiesce: [freezer(directory)]}), {
+  const error = await t.throwsAsync<LockError>(config.hold({for: 2000, quiesce: [freezer(directory)]}), {
     code: 'ERR_QUIESCE_REFUSED',
   });
   t.deepEqual(error.pids, [stuck.pid]);

@@ -97,6 +97,23 @@ testWith(noSystemd, 'its holder is killed, or stopped until the deadline: the un
   t.is(systemd.show(SERVICE, 'ActiveState'), 'active');
 });
 
+testWith(
+  noSystemd,
+  'a unit that somebody starts again at once was not stopped, whatever systemctl says',
+  async t => {
+    const {systemd, holder} = await scene(t);
+    systemd.define(
+      'keeper.service',
+      `[Unit]\nUpholds=${SERVICE}\n[Service]\nExecStart=/bin/sleep infinity\n`,
+    );
+    systemd.ctl('start', 'keeper.service');
+    const refused = await holder.do('hold', {for: LONG, quiesce: [stop()]});
+    t.is(refused.error, 'ERR_QUIESCE_REFUSED');
+    t.regex(String(refused['message']), /systemctl stop was done, but systemd says ActiveState=/);
+    t.is(systemd.show(SERVICE, 'ActiveState'), 'active');
+  },
+);
+
 testWith(noSystemd, 'a unit that does not start again is told of, with what to do by hand', async t => {
   const {systemd, holder} = await scene(t);
   t.is((await holder.do('hold', {for: LONG, quiesce: [stop()]})).error, undefined);
