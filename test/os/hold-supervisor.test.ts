@@ -375,6 +375,18 @@ test('a program gets no descriptor, no blocked signal, and a session of its own'
   t.is(native.setLock(other, ofd, exclusive, 0, 0), 0, 'what a command leaves behind keeps no gate shut');
 });
 
+test('a program has no signal blocked; shells would hide it', async t => {
+  const [gate] = heldGate(t);
+  const look = ['/bin/grep', '-Eq', '^SigBlk:\\s0+$', '/proc/self/status'];
+  const supervisor = start(gate, LONG, {
+    shapes: Int32Array.from([LONG, 4, 0, LONG, 4, 0]),
+    words: [...look, ...look],
+  });
+  native.sendOrder(supervisor.channel, ORDER.stop, 0);
+  t.deepEqual(await news(supervisor.channel), {kind: NEWS.stopped, index: 0, status: 0});
+  await release(supervisor);
+});
+
 test('a program that is not there, or is none, is told of', async t => {
   const [gate] = heldGate(t);
   const none = {shapes: Int32Array.from([LONG, 1, 0, LONG, 1, 0]), words: ['/none', '/etc/passwd']};

@@ -5,12 +5,15 @@ import {readFile, writeFile} from 'node:fs/promises';
 import {join} from 'node:path';
 import test, {type ExecutionContext} from 'ava';
 import type {LockError} from '../../../lib/errors.js';
+import {native} from '../../../lib/os/native.js';
+import {errnoOf} from '../../../lib/os/system-error.js';
 import {type GuardedConfig, openConfigLock} from '../../../lib/recovery/guarded-config.js';
 import type {QuiesceSpec} from '../../../lib/recovery/quiesce/spec.js';
 import {actor} from '../../helpers/actor.js';
 import {openScratch, scratch} from '../../helpers/scratch.js';
 
 const LONG = 60_000;
+const ESRCH = -errnoOf('ESRCH');
 
 /** Commands that write what they do to a log. */
 function logged(t: ExecutionContext) {
@@ -111,12 +114,13 @@ test('a stop that is interrupted by the caller is killed and undone', async t =>
   const asked = config.hold({
     for: LONG,
     signal: controller.signal,
-    quiesce: [command('a', `echo > ${stopping}; sleep 1000`)],
+    quiesce: [command('a', `echo $$ > ${stopping}; sleep 1000`)],
   });
-  await readFile(stopping);
+  const stop = Number(await readFile(stopping, 'utf8'));
   controller.abort(new Error('enough'));
   await t.throwsAsync(asked, {message: 'enough'});
   t.deepEqual(done(), ['stop a', 'resume a']);
+  t.is(native.pidfdOpen(stop), ESRCH);
   t.true(await isOpen(config));
 });
 
