@@ -6,6 +6,7 @@ export type {RootOptions} from './lock/layout.js';
 export type {OwnedConfig} from './lock/owned-config.js';
 export type {Owner, PlannedUpdate} from './lock/owner-record.js';
 export type {NextContent, UpdateOptions, UpdateResult} from './lock/update.js';
+export type {LockEvent, Told} from './os/events.js';
 export type {BitKind, BitOwner} from './os/lock-bit.js';
 export type {LockKind, LockMode} from './os/lock-file.js';
 export type {Suspect} from './os/hiding-places.js';
@@ -22,7 +23,18 @@ export {SystemError} from './os/system-error.js';
 export type {Gap} from './os/visibility.js';
 export type {WaitLink} from './os/wait-chain.js';
 export type {Range} from './os/wait-queue.js';
-export {type AuditRecord, type AuditReport, auditRecords, verifyAudit} from './recovery/audit.js';
+export {
+  auditFile,
+  type AuditRecord,
+  auditRecords,
+  auditRecordsIn,
+  type AuditReport,
+  type AuditSink,
+  auditStream,
+  importAudit,
+  verifyAudit,
+  verifyAuditIn,
+} from './recovery/audit.js';
 export type {BreakGlassOptions} from './recovery/break-glass.js';
 export type {Cleaned, Outcome} from './recovery/clean.js';
 export type {Contender} from './recovery/contenders.js';

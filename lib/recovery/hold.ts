@@ -3,6 +3,7 @@ import {constants} from 'node:fs';
 import {isAbsolute, join} from 'node:path';
 import {LockError} from '../errors.js';
 import {Deadline} from '../os/deadline.js';
+import {tell} from '../os/events.js';
 import {HoldSupervisor} from '../os/hold-supervisor.js';
 import {LockFile} from '../os/lock-file.js';
 import {findHolders} from '../os/lock-survey.js';
@@ -14,7 +15,7 @@ import type {QuiesceSpec} from './quiesce/spec.js';
 
 /** Longest hold unless another time is asked for, in milliseconds. */
 export const DEFAULT_HOLD = 90_000;
-const LONGEST_HOLD = 86_400_000;
+export const LONGEST_HOLD = 86_400_000;
 
 export interface HoldOptions {
   /** Bound in milliseconds, from the call on: for the acknowledgements and the hold together. */
@@ -95,6 +96,7 @@ export class Hold {
   async release(): Promise<void> {
     if (this.#released) return;
     this.#released = true;
+    tell(this.#parts.config.paths.directory, {event: 'hold-ending'});
     const failure = await letGo(this.#parts);
     if (failure) throw failure;
   }
@@ -195,6 +197,7 @@ export async function hold(
   const gate = LockFile.open(config.paths.gate);
   const parts: Parts = {config, bound, deadline: new Deadline(bound, signal), gate, adapters};
   const {deadline} = parts;
+  tell(config.paths.directory, {event: 'hold-asked'});
   try {
     if (adapters.length > 0) parts.turn = await takeTurn(parts);
     await shutDoor(gate, deadline.signal);
@@ -210,6 +213,8 @@ export async function hold(
     await emptyRoom(gate, deadline.signal);
     // In this order: an orchestrator that is stopped inside a cycle would never leave the room.
     const acknowledgements = await quiesceAll(adapters, supervisor, deadline);
+    const remaining = deadline.remaining();
+    tell(config.paths.directory, {event: 'hold-acknowledged', remaining, evicted: evict.length});
     return new Hold({...parts, supervisor}, acknowledgements);
   } catch (error) {
     const reason = error instanceof LockError || !deadline.signal.aborted ? error : await refused(parts);

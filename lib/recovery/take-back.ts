@@ -14,11 +14,13 @@ import {
   replaceRecord,
   stagedRecord,
 } from '../lock/owner-record.js';
+import {tell} from '../os/events.js';
 import {hasCode} from '../os/system-error.js';
-import {appendAudit, type AuditRecord} from './audit.js';
+import type {AuditRecord, AuditSink} from './audit.js';
 import {type Cleaned, cleanConfig, type ValidateFile} from './clean.js';
 import type {Contender} from './contenders.js';
 import type {Hold} from './hold.js';
+import {recordAllClear} from './record.js';
 import type {Verdict} from './verdict.js';
 
 /** Names of the steps, in their order. */
@@ -78,6 +80,7 @@ export interface TakeBack {
   readonly reason: string;
   readonly drained: readonly Contender[];
   readonly validate: ValidateFile | undefined;
+  readonly audit: AuditSink | undefined;
   readonly step: (name: StepName, facts?: Readonly<Record<string, unknown>>) => number;
   /** Judges once more, guard in hand; throws to end it here, with nothing changed. */
   readonly verify: (read: ReadRecord) => void;
@@ -139,6 +142,7 @@ async function handOver(
 
 /** We live, but go no further: says so, so that the next recovery need not wait for our death. */
 function resign(config: ConfigLock, record: OwnedRecord): void {
+  tell(config.paths.directory, {event: 'resigning', epoch: record.epoch});
   const file = openRecord(config.paths.owner);
   try {
     file.write({...record, resigned: true});
@@ -148,6 +152,7 @@ function resign(config: ConfigLock, record: OwnedRecord): void {
 }
 
 function clearBit(config: ConfigLock, hold: Hold, epoch: number): void {
+  tell(config.paths.directory, {event: 'clearing', epoch});
   config.bit.clearConfirmed(epoch, () => hold.assertInForce());
   if (config.bit.read() !== 0)
     throw new LockError('ERR_FENCED', `the bit of ${config.name} was set again by somebody`, {
@@ -168,8 +173,10 @@ async function cleanAndClear(work: TakeBack, mine: OwnedRecord): Promise<Cleaned
   try {
     hold.assertInForce();
     const cleaned = await cleanConfig(config, mine.epoch, mine.update, work.validate);
+    tell(config.paths.directory, {event: 'cleaned', epoch: mine.epoch, outcome: cleaned.outcome});
     step('clean', {outcome: cleaned.outcome, sha256: cleaned.sha256, removed: cleaned.removed});
     clearBit(config, hold, mine.epoch);
+    tell(config.paths.directory, {event: 'cleared', epoch: mine.epoch});
     step('clear', {bit: config.bit.path, value: 0});
     return cleaned;
   } catch (error) {
@@ -185,8 +192,12 @@ export async function takeBack(work: TakeBack): Promise<Certificate> {
   work.verify(read);
   const old = read.state === 'unreadable' ? undefined : read;
   step('verify', {state: verdict.state, epoch: verdict.epoch});
+  const from = verdict.epoch ?? old?.epoch ?? 0;
+  tell(config.paths.directory, {event: 'handing-over', from, forced: work.forced});
   const mine = await handOver(work, old);
-  const epochs = {before: verdict.epoch ?? old?.epoch ?? 0, after: mine.epoch};
+  const {epoch, owner} = mine;
+  tell(config.paths.directory, {event: 'handed-over', from, epoch, identity: owner.identity});
+  const epochs = {before: from, after: epoch};
   step('handover', {epochs});
   const cleaned = await cleanAndClear(work, mine);
   return certify(work, cleaned, epochs);
@@ -209,16 +220,11 @@ async function certify(
     removedShadows: cleaned.removed,
     drained,
   };
-  const {seq, hash, time}: AuditRecord = await appendAudit(
-    config.system,
-    config.roots.state,
-    'all-clear',
-    config.name,
-    facts,
-  );
+  const {seq, hash, time}: AuditRecord = await recordAllClear(config, work.audit, facts);
   const {owner: _, ...shown} = facts;
   const by = {node: config.system.node, pid: process.pid, uid: config.system.uid};
   const certificate = {lock: config.name, ...shown, by, at: time, verdict, audit: {seq, hash}};
+  tell(config.paths.directory, {event: 'all-clear', epoch: epochs.after});
   const took = step('all-clear', {certificate});
   return {...certificate, took};
 }

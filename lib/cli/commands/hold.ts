@@ -1,19 +1,21 @@
 /** `locksmith hold`: how is everything that passes the gate stopped, for a bounded time? */
 import {EXIT} from '../../errors.js';
 import type {GuardedConfig} from '../../recovery/guarded-config.js';
-import {DEFAULT_HOLD, type Hold} from '../../recovery/hold.js';
+import {DEFAULT_HOLD, type Hold, type HoldOptions} from '../../recovery/hold.js';
 import type {QuiesceSpec} from '../../recovery/quiesce/spec.js';
 import {runChild} from '../child.js';
 import type {CommandSpec, Given} from '../command.js';
 import {note, print, printJson} from '../output.js';
 import {showProgress} from '../progress.js';
+import {POLICY_OPTIONS, type PolicyGiven, policyFor, recoveryOptions} from '../policy.js';
 import {acknowledgementText, QUIESCE_OPTION} from '../quiesce.js';
 import {NAME_OPTION, openTarget} from '../resolve.js';
 import {Interrupted, interruption} from '../signals.js';
 import {parseDuration, showDuration} from '../units.js';
 
-interface HoldGiven extends Given {
-  readonly for: number;
+interface HoldGiven extends Given, PolicyGiven {
+  /** Milliseconds. */
+  readonly for?: number;
   readonly name?: string;
   readonly quiesce?: readonly QuiesceSpec[];
 }
@@ -22,17 +24,17 @@ type Json = Given['json'];
 
 async function askForHold(
   config: GuardedConfig,
-  {for: bound, quiesce, json}: Pick<HoldGiven, 'for' | 'quiesce' | 'json'>,
-  signal: AbortSignal,
+  options: HoldOptions & {readonly for: number},
+  json: Json,
 ): Promise<Hold> {
   const start = performance.now();
-  const remaining = () => bound - (performance.now() - start);
+  const remaining = () => options.for - (performance.now() - start);
   using _ = showProgress({
     what: () => `waiting for everybody to come to the hold point of ${config.name}`,
     remaining,
     quiet: json,
   });
-  return await config.hold({for: bound, signal, quiesce});
+  return await config.hold(options);
 }
 
 function acknowledge(config: GuardedConfig, stop: Hold, json: Json): void {
@@ -108,13 +110,12 @@ export const holdCommand: CommandSpec<HoldGiven> = {
   options: [
     {
       flags: '--for <duration>',
-      what: 'how long at most: 90s, 500ms, 2m',
+      what: 'how long at most: 90s, 500ms, 2m; by default as the policy says, else 90s',
       parse: parseDuration,
-      fallback: DEFAULT_HOLD,
-      shown: '90s',
     },
     QUIESCE_OPTION,
     NAME_OPTION,
+    ...POLICY_OPTIONS,
   ],
   examples: [
     ['locksmith hold aim_lock_config --for 90s', 'until Ctrl-C, 90 seconds at most'],
@@ -137,10 +138,14 @@ export const holdCommand: CommandSpec<HoldGiven> = {
   ],
   async run([target = '', ...command], given) {
     const {name, json} = given;
-    const config = await openTarget(target, name);
+    const policy = await policyFor(given);
+    const config = await openTarget(target, name, policy);
+    const {settings} = policy.of(config.name);
+    const {hold = DEFAULT_HOLD, quiesce} = recoveryOptions({...given, hold: given.for}, settings);
     // Until the program has its turn: a signal between asking and keeping would end us without a word.
     using interrupted = interruption();
-    await using stop = await askForHold(config, given, interrupted.signal);
+    const {signal} = interrupted;
+    await using stop = await askForHold(config, {for: hold, quiesce, signal}, json);
     acknowledge(config, stop, json);
     if (command.length > 0) {
       interrupted.signal.throwIfAborted();

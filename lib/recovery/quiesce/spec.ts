@@ -1,4 +1,4 @@
-/** How can an orchestrator be stopped that does not use the library? Three ways; each waits for an acknowledgement and is undone. */
+/** What is stopped during a hold beside those who pass the gate, and how? As policy and command line name it. */
 export type QuiesceSpec =
   | {readonly kind: 'freezer'; readonly cgroup: string}
   | {readonly kind: 'unit'; readonly unit: string; readonly how: 'freeze' | 'stop'}
