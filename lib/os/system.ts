@@ -1,6 +1,7 @@
 /** Which machine, which boot, which time? Everything about the surroundings is asked here, and can be replaced. */
-import {readFileSync, readlinkSync} from 'node:fs';
+import {readlinkSync} from 'node:fs';
 import {hostname, tmpdir} from 'node:os';
+import {readText} from './read-text.js';
 
 /** The surroundings that Locksmith reads; tests give other roots or another environment. */
 export interface System {
@@ -34,7 +35,7 @@ export interface System {
 
 function readTrimmed(path: string): string | undefined {
   try {
-    return readFileSync(path, 'utf8').trim() || undefined;
+    return readText(path).trim() || undefined;
   } catch {
     return undefined;
   }
@@ -62,7 +63,7 @@ export function readSystem(changes: Partial<System> = {}): System {
     env: process.env,
     node: hostname(),
     machineId: readTrimmed('/etc/machine-id'),
-    bootId: readFileSync(`${procRoot}/sys/kernel/random/boot_id`, 'utf8').trim(),
+    bootId: readText(`${procRoot}/sys/kernel/random/boot_id`).trim(),
     pidNamespace: readlinkSync(`${procRoot}/self/ns/pid`),
     timeNamespace: readNamespace(`${procRoot}/self/ns/time`),
     kernelLog: '/dev/kmsg',
