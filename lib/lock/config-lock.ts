@@ -275,12 +275,13 @@ export class ConfigLock {
 
   #orphaned(found: ReadRecord): LockError {
     const owner = found.state === 'owned' && found.epoch >= this.bit.epoch() ? found.owner : undefined;
+    const resigned = found.state === 'owned' && found.resigned;
     const setter = this.bit.owner();
     const stranger = setter
       ? `pid ${setter.pid}, which set it and left no record, is gone`
       : 'nobody is on record as its owner';
     const who = owner
-      ? `its owner, pid ${owner.pid} on ${owner.node} since ${owner.since}, is gone`
+      ? `its owner, pid ${owner.pid} on ${owner.node} since ${owner.since}, ${resigned ? 'has given up' : 'is gone'}`
       : stranger;
     return new LockError(
       'ERR_ORPHANED',
