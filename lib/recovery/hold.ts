@@ -127,22 +127,27 @@ export async function hold(
   config: ConfigLock,
   {for: bound = DEFAULT_HOLD, signal, evict = []}: HoldOptions = {},
 ): Promise<Hold> {
-  const deadline = new Deadline(checkedBound(bound), signal);
+  checkedBound(bound);
   const gate = LockFile.open(config.paths.gate);
+  const deadline = new Deadline(bound, signal);
   let timer: HoldTimer | undefined;
   try {
-    await shutDoor(gate, deadline.signal);
+    // First the timer: were we stopped in between, the door would stay shut without a bound.
     timer = check<HoldTimer>(
       native.startHoldTimer(gate.fd, Math.max(1, Math.ceil(deadline.remaining()))),
       'fork',
     );
+    await shutDoor(gate, deadline.signal);
     for (const share of evict) share.unlock();
     await emptyRoom(gate, deadline.signal);
-    return new Hold(config.name, gate, timer, deadline, bound - deadline.remaining());
+    const granted = new Hold(config.name, gate, timer, deadline, bound - deadline.remaining());
+    // We may have been stopped meanwhile, or the timer killed: what has no bound is no hold.
+    granted.assertInForce();
+    return granted;
   } catch (error) {
     const reason = deadline.signal.aborted ? await refused(config, deadline, timer, bound) : error;
     deadline.cancel();
-    // The door is still shut by ourselves, so nobody can be in the way of those who were evicted.
+    // Whoever was evicted was so behind a door that we still keep shut, so nobody can be in the way.
     if (timer) for (const share of evict) reenter(share);
     gate.unlock();
     if (timer) await endTimer(timer);
