@@ -1,11 +1,11 @@
 /** How is a lock taken from anyone, living or unknown? The audited force path; it skips no epoch, no hold and no cleaning. */
-import {readFileSync} from 'node:fs';
 import {LockError} from '../errors.js';
 import type {ConfigLock} from '../lock/config-lock.js';
 import {listShadows} from '../lock/shadow.js';
 import {hashFile} from '../lock/update.js';
 import {Deadline} from '../os/deadline.js';
 import {describeProcess, endProcess} from '../os/process.js';
+import {readText} from '../os/read-text.js';
 import type {System} from '../os/system.js';
 import {appendAudit} from './audit.js';
 import {drainContenders} from './contenders.js';
@@ -29,7 +29,7 @@ export interface BreakGlassOptions extends RecoverOptions {
 /** The user that logged in, whatever was done with sudo since; undefined where the kernel does not keep it (proc_pid_loginuid(5)). */
 function loginUid(system: System): number | undefined {
   try {
-    const uid = Number(readFileSync(`${system.procRoot}/self/loginuid`, 'utf8'));
+    const uid = Number(readText(`${system.procRoot}/self/loginuid`));
     return uid === 0xffffffff ? undefined : uid;
   } catch {
     return undefined;
@@ -193,18 +193,25 @@ async function forceThrough(
     onContenders: contenders => step('contenders', {contenders}),
   });
   if (drained.length === 0) step('contenders', {contenders: []});
-  const certificate = await takeBack({
-    config,
-    hold: stop,
-    verdict,
-    forced: true,
-    reason,
-    drained,
-    validate,
-    step,
-    verify: read => verifyUnchanged(config, verdict, read),
-  });
-  // The old owner still has the description open: closing our copy alone would leave the guard locked.
-  taken.guard.unlock();
-  return certificate;
+  let fenced = false;
+  try {
+    return await takeBack({
+      config,
+      hold: stop,
+      verdict,
+      forced: true,
+      reason,
+      drained,
+      validate,
+      step(name, facts) {
+        fenced ||= name === 'handover';
+        return step(name, facts);
+      },
+      verify: read => verifyUnchanged(config, verdict, read),
+    });
+  } finally {
+    // The old owner still has the description open: closing our copy alone would leave the guard locked, also for whoever
+    // takes the lock back from us should we have failed.
+    if (fenced) taken.guard.unlock();
+  }
 }
