@@ -11,6 +11,21 @@ import type {Report} from './report.js';
 /** How much later than its bound a hold may end: the machine is busy. */
 const LATE = 20_000;
 
+/** What is said by those whose hold ended before their work was done. */
+const EXPIRED = new Set<string | undefined>(['ERR_HOLD_EXPIRED', 'ERR_CONTENDED', 'ERR_HOLD_REFUSED']);
+
+/** The machine was too busy for the work to be done within the hold. */
+export class TooSlow extends Error {
+  override readonly name = 'TooSlow';
+}
+
+/** An operation that nobody disturbed is done, if its hold was long enough. Throws TooSlow when not, and for what else it came to. */
+export function mustBeDone({outcome}: Report): void {
+  if (outcome.done) return;
+  if (EXPIRED.has(outcome.code)) throw new TooSlow(outcome.message);
+  throw new Error(`undisturbed it came to ${outcome.message}`);
+}
+
 /** What may not change any more once the hold has ended. */
 interface Settled {
   readonly bit: number;
@@ -47,10 +62,8 @@ export async function wakeLate(
 ): Promise<{found: string; wrong: string[]}> {
   using gate = LockFile.open(config.paths.gate);
   if (!isClosed(gate)) {
-    const {outcome} = await wake();
-    return outcome.done
-      ? {found: 'stopped outside its hold, done', wrong: []}
-      : {found: outcome.message, wrong: [`stopped outside its hold, it came to ${outcome.message}`]};
+    mustBeDone(await wake());
+    return {found: 'stopped outside its hold, done', wrong: []};
   }
   const wrong = await holdEnds(config, bound);
   const before = JSON.stringify(settled(config));
@@ -59,10 +72,7 @@ export async function wakeLate(
   if (after !== before) wrong.push(`after its hold it made ${after} of ${before}`);
   // What was done within the hold may be reported as done, also late.
   const done = outcome.done && settled(config).bit === 0;
-  if (
-    !done &&
-    (outcome.done || !['ERR_HOLD_EXPIRED', 'ERR_CONTENDED', 'ERR_HOLD_REFUSED'].includes(outcome.code ?? ''))
-  )
+  if (!done && (outcome.done || !EXPIRED.has(outcome.code)))
     wrong.push(`it came to ${outcome.done ? 'an ALL CLEAR' : outcome.message}`);
   return {found: outcome.done ? 'done before' : (outcome.code ?? ''), wrong};
 }

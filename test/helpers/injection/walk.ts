@@ -8,9 +8,9 @@ import {Started} from '../cli.js';
 import {NEW, type Ends, openScratch} from '../scratch.js';
 import {attach, type Outcome, traceable} from '../stepper.js';
 import {callsThatMayFail, CHANGING, type InjectedError} from './calls.js';
-import {checkLock, checkSurvivor, within} from './check.js';
+import {checkLock, checkSurvivor, PATIENCE, within} from './check.js';
 import type {Report} from './report.js';
-import {wakeLate} from './wake.js';
+import {mustBeDone, TooSlow, wakeLate} from './wake.js';
 import {HOLD, type Stage, stageOf, type Subject} from './stage.js';
 
 export interface Walk {
@@ -35,7 +35,7 @@ const BEYOND_END = 3;
 /** So many at once where most of the time is spent waiting for the end of a hold. */
 const LANES = 4;
 
-/** Bound of the hold in which a recoverer is stopped: longer than its whole work takes, as it is waited for. */
+/** Bound of the hold in which a recoverer is stopped: longer than its whole work takes on a machine at rest, as its end is waited for. */
 const SHORT_HOLD = 4000;
 
 interface How {
@@ -95,20 +95,32 @@ async function tryPoint(
   const came = await within('the operation', stepper.outcome);
   if (came.kind === 'exited') throw new Error(`it exited: ${JSON.stringify(await started.ended)}`);
   if (came.kind === 'end') {
-    const {outcome} = await reportOf(started);
+    const report = await reportOf(started);
     await started.finish();
-    await checkLock(stage, epochBefore, undefined);
-    if (!outcome.done) throw new Error(`undisturbed it came to ${outcome.message}`);
+    mustBeDone(report);
+    const {wrong} = await checkLock(stage, epochBefore, undefined);
+    if (wrong.length > 0) throw new Error(`undisturbed: ${wrong.join('; ')}`);
     return undefined;
   }
   const where = `${came.kind} at ${n}, ${came.call}`;
   try {
     return {where, ...(await afterwards(came.kind, stage, started, {epochBefore, hold: how.hold}))};
   } catch (error) {
-    throw new Error(where, {cause: error});
+    throw error instanceof TooSlow ? error : new Error(where, {cause: error});
   } finally {
     started.child.kill('SIGCONT');
     await started.finish();
+  }
+}
+
+/** The same with longer and longer holds, until the work is done within one. */
+async function tryPatiently(stage: Stage, n: number, how: How): ReturnType<typeof tryPoint> {
+  for (let {hold} = how; ; hold *= 2) {
+    try {
+      return await tryPoint(stage, n, {...how, hold});
+    } catch (error) {
+      if (!(error instanceof TooSlow) || hold > PATIENCE) throw error;
+    }
   }
 }
 
@@ -159,7 +171,7 @@ async function walk(t: Ends, task: Walk): Promise<Walked> {
       const point = n;
       n += task.every;
       try {
-        const tried = await tryPoint(stage, point, how);
+        const tried = await tryPatiently(stage, point, how);
         beyond = tried ? 0 : beyond + 1;
         if (!tried) continue;
         points++;
