@@ -156,9 +156,13 @@ export class ConfigLock {
   /** Enters a cycle if no hold is in force, else gives undefined. */
   async tryEnter(): Promise<Cycle | undefined> {
     const gate = LockFile.open(this.paths.gate, {flags: 0});
-    if (tryEnter(gate)) return cycleOn(gate);
-    gate.close();
-    return undefined;
+    let entered = false;
+    try {
+      entered = tryEnter(gate);
+      return entered ? cycleOn(gate) : undefined;
+    } finally {
+      if (!entered) gate.close();
+    }
   }
 
   /** Reads the configuration for use; rejects with ERR_HOT while its bit is set. */

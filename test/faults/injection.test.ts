@@ -8,7 +8,7 @@ import {allWalks, runWalks, summary} from '../helpers/injection/run.js';
 import {canTrace} from '../helpers/stepper.js';
 
 /** Of the calls that may fail, so many-eth are tried in one run; which of them, the seed says. */
-const EVERY = 20;
+const EVERY = 50;
 
 const seed = Number(process.env['LOCKSMITH_SEED'] ?? Date.now() % 1000);
 const untraceable = await canTrace();

@@ -29,8 +29,8 @@ export interface Walked extends Walk {
   readonly violations: readonly string[];
 }
 
-/** Points in a row at which the operation was over already: threads make a few calls more or less each time. */
-const BEYOND_END = 3;
+/** Points in a row at which the operation was over already: threads make a few calls more or less each time. A sample has far less than all. */
+const BEYOND_END = {all: 3, sample: 1};
 
 /** So many at once where most of the time is spent waiting for the end of a hold. */
 const LANES = 4;
@@ -165,9 +165,10 @@ async function walk(t: Ends, task: Walk): Promise<Walked> {
   let points = 0;
   let n = task.first;
   let beyond = 0;
+  const beyondEnd = task.every === 1 ? BEYOND_END.all : BEYOND_END.sample;
   const lane = async () => {
     let stage = await stageOf(t, task.subject);
-    while (beyond < BEYOND_END) {
+    while (beyond < beyondEnd) {
       const point = n;
       n += task.every;
       try {
