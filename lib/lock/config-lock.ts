@@ -111,8 +111,7 @@ export class ConfigLock {
 
   /** Becomes the owner if that is possible at once, else gives undefined. Rejects as acquire does. */
   async tryAcquire({purpose = ''}: Pick<AcquireOptions, 'purpose'> = {}): Promise<OwnedConfig | undefined> {
-    const guard = LockFile.open(this.paths.guard);
-    const gate = LockFile.open(this.paths.gate);
+    const {guard, gate} = this.#openGuardAndGate();
     let owned: OwnedConfig | undefined;
     try {
       if (guard.try('exclusive') && tryEnter(gate)) owned = await this.#become(guard, gate, purpose);
@@ -182,13 +181,23 @@ export class ConfigLock {
     });
   }
 
+  /** Both, or neither when one can't be opened. */
+  #openGuardAndGate(): {guard: LockFile; gate: LockFile} {
+    const guard = LockFile.open(this.paths.guard);
+    try {
+      return {guard, gate: LockFile.open(this.paths.gate)};
+    } catch (error) {
+      guard.close();
+      throw error;
+    }
+  }
+
   /**
    * Waits for the guard while holding nothing, least of all the gate: with a hold in force it parks before the gate;
    * and should a hold begin while it waits for the guard, it gives the guard back as soon as it gets it.
    */
   async #takeGuard(signal: AbortSignal | undefined): Promise<{guard: LockFile; gate: LockFile}> {
-    const guard = LockFile.open(this.paths.guard);
-    const gate = LockFile.open(this.paths.gate);
+    const {guard, gate} = this.#openGuardAndGate();
     try {
       for (;;) {
         if (isClosed(gate)) await waitUntilOpen(gate, signal);
