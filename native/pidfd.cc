@@ -58,7 +58,11 @@ int PidfdExitStatus(int pidfd) {
 
 int IsReadable(int fd) {
   pollfd event = {.fd = fd, .events = POLLIN, .revents = 0};
-  int count = OrErrno(poll(&event, 1, 0));
+  int count;
+  // Even a poll that does not wait can be interrupted, by a profiler's timer say (poll(2)).
+  do {
+    count = OrErrno(poll(&event, 1, 0));
+  } while (count == -EINTR);
   if (count > 0 && (event.revents & POLLNVAL) != 0) return -EBADF;
   return count;
 }

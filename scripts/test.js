@@ -1,4 +1,4 @@
-// Runs all tests, those in the virtual machine last: sets up what they need where it may, counts what could not run,
+// Runs all tests, those in the virtual machine last, and checks the history that the others wrote: sets up what they need where it may, counts what could not run,
 // and fails for that in CI. Arguments choose test files outside the machine; --no-vm leaves the machine out.
 import {spawn, spawnSync} from 'node:child_process';
 import {once} from 'node:events';
@@ -8,8 +8,8 @@ const args = process.argv.slice(2).filter(arg => arg !== '--no-vm');
 const withMachine = process.argv.length === 2;
 
 /** Adds the results of ava to the report. */
-async function runAva(report, relay) {
-  const ava = spawn('ava', ['--tap', ...args], {stdio: ['ignore', 'pipe', 'inherit']});
+async function runAva(report, relay, env) {
+  const ava = spawn('ava', ['--tap', ...args], {stdio: ['ignore', 'pipe', 'inherit'], env});
   createInterface({input: ava.stdout}).on('line', line => relay.push(line));
   await once(ava, 'close');
   // A crash or a time-out may leave no line behind.
@@ -20,12 +20,15 @@ if (spawnSync('npm', ['run', '--silent', 'build:ts'], {stdio: ['ignore', 2, 2]})
   process.exit(1);
 const {TapRelay, TapReport} = await import('../dist/test/machine/tap.js');
 const {ORDINARY_NEEDS, howToInstall, provide} = await import('../dist/test/machine/needs.js');
+const {recordRun} = await import('../dist/test/helpers/history/report.js');
 const {testInMachine} = await import('../dist/test/machine/run.js');
 
 const missing = provide(ORDINARY_NEEDS);
 if (missing.length > 0) console.error(howToInstall(missing));
 const report = new TapReport();
-await runAva(report, new TapRelay(report));
+const recorded = recordRun();
+await runAva(report, new TapRelay(report), recorded.environment);
+await recorded.report(report);
 // One after the other: both are about time, and the machine takes two processors.
 if (withMachine) await testInMachine(report);
 if (process.getuid() !== 0 && report.counts.skipped > 0) console.error('some tests need root: sudo npm test');

@@ -4,12 +4,14 @@ import {readFile} from 'node:fs/promises';
 import {once} from 'node:events';
 import {basename} from 'node:path';
 import {isLockError, LockError} from '../errors.js';
+import {tell} from '../os/events.js';
 import type {LockBit} from '../os/lock-bit.js';
-import {LockFile} from '../os/lock-file.js';
+import {LockFile, WHOLE} from '../os/lock-file.js';
 import {type System, system as ourSystem} from '../os/system.js';
 import {hasCode} from '../os/system-error.js';
+import {enqueue} from '../os/wait-queue.js';
 import {changeHands} from './change-hands.js';
-import {enter, isClosed, tryEnter, waitUntilOpen} from './gate.js';
+import {enter, isClosed, leave, tryEnter, waitUntilOpen} from './gate.js';
 import {
   bitOf,
   checkRoot,
@@ -41,7 +43,10 @@ export interface OpenOptions extends RootOptions {
   readonly system?: System | undefined;
 }
 
-/** What to do about a lock whose owner died in the middle: fail, wait until somebody has recovered it, or call a function that does. */
+/**
+ * What to do about a lock whose owner died in the middle: fail, wait until somebody has recovered it, or call a function that
+ * does. While that runs, others of this process with such a function wait.
+ */
 export type OnOrphan = 'fail' | 'wait' | ((orphan: LockError) => Promise<unknown>);
 
 export interface AcquireOptions {
@@ -60,8 +65,13 @@ export interface Cycle extends Disposable, AsyncDisposable {
 }
 
 function cycleOn(gate: LockFile): Cycle {
-  const leave = () => gate.close();
-  return {descriptors: [gate.fd], leave, [Symbol.dispose]: leave, [Symbol.asyncDispose]: async () => leave()};
+  const end = () => leave(gate);
+  return {
+    descriptors: [gate.fd],
+    leave: end,
+    [Symbol.dispose]: end,
+    [Symbol.asyncDispose]: async () => end(),
+  };
 }
 
 /** A named lock and the file that it guards. Holds no descriptor until something is acquired. */
@@ -88,24 +98,40 @@ export class ConfigLock {
     return readRecord(this.paths.owner);
   }
 
-  /** Becomes the owner, waiting for whoever owns it now and for the end of a hold. Rejects with ERR_ORPHANED, ERR_OWNER_UNKNOWN, SystemError or signal.reason. */
-  async acquire({purpose = '', signal, onOrphan = 'fail'}: AcquireOptions = {}): Promise<OwnedConfig> {
+  /**
+   * Becomes the owner, waiting for whoever owns it now and for the end of a hold; first come, first served among those of
+   * this process that treat orphans alike. Rejects with ERR_ORPHANED, ERR_OWNER_UNKNOWN, SystemError or signal.reason.
+   */
+  async acquire(options: AcquireOptions = {}): Promise<OwnedConfig> {
+    const {signal, onOrphan = 'fail'} = options;
+    // One of them stands before gate, guard and orphan for all, so that a recovery meets a few contenders, however many wait.
+    const key = `${this.paths.directory} ${typeof onOrphan === 'string' ? onOrphan : 'act'}`;
+    return enqueue({key, shared: false, range: WHOLE, signal}, () => this.#acquireFirst(options));
+  }
+
+  async #acquireFirst({purpose = '', signal, onOrphan = 'fail'}: AcquireOptions): Promise<OwnedConfig> {
     for (;;) {
-      const {guard, gate} = await this.#takeGuard(signal);
-      let owned: OwnedConfig | undefined;
-      let orphan: LockError | undefined;
-      try {
-        owned = await this.#become(guard, gate, purpose);
-      } catch (error) {
-        if (!isLockError(error, 'ERR_ORPHANED') || onOrphan === 'fail') throw error;
-        orphan = error;
-      } finally {
-        if (!owned) closeAll(guard, gate);
-      }
-      if (owned) return owned;
-      if (!orphan) await this.#whileBit(() => this.#isTaken(), signal);
+      const found = await this.#ask(purpose, signal);
+      if (found instanceof OwnedConfig) return found;
+      if (found === 'taken') await this.#whileBit(() => this.#isTaken(), signal);
+      else if (onOrphan === 'fail') throw found;
       else if (onOrphan === 'wait') await this.#whileBit(() => this.bit.read() === 1, signal);
-      else if (onOrphan !== 'fail') await onOrphan(orphan);
+      else await onOrphan(found);
+    }
+  }
+
+  /** Waits for the guard and becomes the owner; gives the orphan that it met, or `taken` as #become does. */
+  async #ask(purpose: string, signal: AbortSignal | undefined): Promise<OwnedConfig | LockError | 'taken'> {
+    const {guard, gate} = await this.#takeGuard(signal);
+    let owned: OwnedConfig | undefined;
+    try {
+      owned = await this.#become(guard, gate, purpose);
+      return owned ?? 'taken';
+    } catch (error) {
+      if (!isLockError(error, 'ERR_ORPHANED')) throw error;
+      return error;
+    } finally {
+      if (!owned) giveBack(guard, gate);
     }
   }
 
@@ -117,7 +143,7 @@ export class ConfigLock {
       if (guard.try('exclusive') && tryEnter(gate)) owned = await this.#become(guard, gate, purpose);
       return owned;
     } finally {
-      if (!owned) closeAll(guard, gate);
+      if (!owned) giveBack(guard, gate);
     }
   }
 
@@ -240,6 +266,7 @@ export class ConfigLock {
     const record = (epoch: number): OwnedRecord => ({v: 1, state: 'owned', lock: name, epoch, owner});
     const recordFile = openRecord(paths.owner);
     let set: number | undefined;
+    tell(paths.directory, {event: 'acquiring'});
     try {
       const epoch = await changeHands({
         system,
@@ -249,6 +276,7 @@ export class ConfigLock {
         take: (expected, next) => (set = bit.set(expected, next)),
         write: next => recordFile.write(record(next)),
       });
+      tell(paths.directory, {event: 'acquired', epoch, identity: owner.identity});
       return new OwnedConfig({
         file,
         ownerPath: paths.owner,
@@ -336,8 +364,9 @@ export class ConfigLock {
   }
 }
 
-function closeAll(...files: readonly LockFile[]): void {
-  for (const file of files) file.close();
+function giveBack(guard: LockFile, gate: LockFile): void {
+  guard.close();
+  leave(gate);
 }
 
 /** Opens the lock on a file and creates its state if it is new. `wrap` is for the layer above, which adds to the class. */

@@ -5,23 +5,39 @@
  * door at once; a hold first locks the door, so that nobody can enter any more, then waits for the room to empty.
  * Without the door, cycles that overlap could keep a hold out for ever.
  */
+import {dirname} from 'node:path';
+import {type LockEvent, tell} from '../os/events.js';
 import type {LockFile} from '../os/lock-file.js';
 
 const DOOR = {start: 0, length: 1};
 const ROOM = {start: 1, length: 1};
 const BOTH = {start: 0, length: 2};
 
+function say(gate: LockFile, event: LockEvent): void {
+  tell(dirname(gate.path), event);
+}
+
 /** Enters if no hold is in force, and says whether it did. */
 export function tryEnter(gate: LockFile): boolean {
+  say(gate, {event: 'entering'});
   if (!gate.try('shared', BOTH)) return false;
   gate.unlock(DOOR);
+  say(gate, {event: 'entered'});
   return true;
 }
 
 /** Enters, waiting for the end of a hold. */
 export async function enter(gate: LockFile, signal?: AbortSignal): Promise<void> {
+  say(gate, {event: 'entering'});
   await gate.wait('shared', {range: BOTH, signal});
   gate.unlock(DOOR);
+  say(gate, {event: 'entered'});
+}
+
+/** Leaves; whoever inherited the descriptor stays inside. */
+export function leave(gate: LockFile): void {
+  say(gate, {event: 'leaving'});
+  gate.close();
 }
 
 /** Waits until no hold is in force, and holds nothing afterwards. */

@@ -1,9 +1,12 @@
 /** What may the owner of a configuration do? Update it, check its fence, and release: one acquisition, from bit to bit. */
+import {dirname} from 'node:path';
 import {LockError} from '../errors.js';
+import {type LockEvent, tell} from '../os/events.js';
 import type {LockBit} from '../os/lock-bit.js';
 import type {LockFile} from '../os/lock-file.js';
 import {hasCode} from '../os/system-error.js';
 import {forget, shoutIfDropped} from './dropped.js';
+import {leave} from './gate.js';
 import {
   type Owner,
   type OwnedRecord,
@@ -102,8 +105,10 @@ export class OwnedConfig {
     const {bit, recordFile, guard, gate, record} = this.#held;
     try {
       this.checkFence();
+      this.tell({event: 'releasing', epoch: this.epoch});
       bit.clear(this.epoch);
       recordFile.write({v: 1, state: 'free', lock: record.lock, epoch: record.epoch});
+      this.tell({event: 'released', epoch: this.epoch});
     } catch (error) {
       this.#resign();
       throw hasCode(error, 'ESTALE', 'EALREADY') ? this.#fenced(bit.epoch()) : error;
@@ -111,8 +116,13 @@ export class OwnedConfig {
       this.#released = true;
       recordFile.close();
       guard.close();
-      gate.close();
+      leave(gate);
     }
+  }
+
+  /** Tells what is done to the lock, see events.ts. */
+  tell(event: LockEvent): void {
+    tell(dirname(this.#held.ownerPath), event);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -144,6 +154,7 @@ export class OwnedConfig {
   }
 
   #fenced(now: number): LockError {
+    this.tell({event: 'fenced', epoch: this.epoch});
     return new LockError(
       'ERR_FENCED',
       `the lock ${this.name} is ours no more: we had epoch ${this.epoch}, now it is ${now}; ${this.file} was left as it is`,

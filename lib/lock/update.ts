@@ -124,7 +124,9 @@ async function validateShadow(
 async function commit(owned: OwnedConfig, shadow: string): Promise<void> {
   owned.checkFence();
   try {
+    owned.tell({event: 'committing', epoch: owned.epoch});
     await rename(shadow, owned.file);
+    owned.tell({event: 'committed', epoch: owned.epoch});
   } catch (error) {
     if (hasCode(error, 'ENOENT')) owned.checkFence();
     throw error;

@@ -51,6 +51,7 @@ export function isQueued(key: string): boolean {
 
 /** Runs `act` when no earlier conflicting request of this process waits. Rejects with signal.reason when aborted before. */
 export async function enqueue<T>(turn: Turn, act: () => Promise<T>): Promise<T> {
+  turn.signal?.throwIfAborted();
   const queue = queues.get(turn.key) ?? new Set<Entry>();
   queues.set(turn.key, queue);
   const leave = (entry: Entry) => {

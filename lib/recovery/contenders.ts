@@ -121,24 +121,29 @@ export async function drainContenders(
   {held = false, spare, onContenders}: DrainOptions = {},
 ): Promise<Contender[]> {
   const seen: Contender[] = [];
-  const closes = openCloses(config);
+  const list = async () =>
+    (await listContenders(config, spare)).filter(({doing}) => !held || doing !== 'waits for the guard');
+  // A watch costs milliseconds when it is closed, so it is opened only for somebody to watch; who went before is then listed no more.
+  let closes: number | undefined;
   let remaining: Contender[] = [];
   try {
     for (;;) {
       hold.assertInForce();
       if (!held) await guard.wait('exclusive', {signal: hold.signal});
-      remaining = (await listContenders(config, spare)).filter(
-        ({doing}) => !held || doing !== 'waits for the guard',
-      );
+      remaining = await list();
+      if (remaining.length > 0 && closes === undefined) {
+        closes = openCloses(config);
+        remaining = await list();
+      }
       if (remaining.length === 0) return seen;
       seen.push(...remaining);
       onContenders?.(remaining);
       if (!held) guard.unlock();
-      await untilSomethingChanges(remaining, closes, hold.signal);
+      await untilSomethingChanges(remaining, closes ?? -1, hold.signal);
     }
   } catch (error) {
     throw hold.remaining() === 0 ? contended(config, remaining) : error;
   } finally {
-    if (closes >= 0) native.close(closes);
+    if (closes !== undefined && closes >= 0) native.close(closes);
   }
 }

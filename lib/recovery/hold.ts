@@ -1,6 +1,8 @@
 /** How is everything that passes the gate stopped, for a bounded time and with its acknowledgement? */
+import {dirname} from 'node:path';
 import {LockError} from '../errors.js';
 import {Deadline} from '../os/deadline.js';
+import {tell} from '../os/events.js';
 import {LockFile} from '../os/lock-file.js';
 import {type HoldTimer, native} from '../os/native.js';
 import {findHolders} from '../os/lock-survey.js';
@@ -71,6 +73,7 @@ export class Hold {
   async release(): Promise<void> {
     if (this.#released) return;
     this.#released = true;
+    tell(dirname(this.#gate.path), {event: 'hold-ending'});
     this.#deadline.cancel();
     this.#gate.unlock();
     await endTimer(this.#timer);
@@ -131,6 +134,7 @@ export async function hold(
   const gate = LockFile.open(config.paths.gate);
   const deadline = new Deadline(bound, signal);
   let timer: HoldTimer | undefined;
+  tell(config.paths.directory, {event: 'hold-asked'});
   try {
     // First the timer: were we stopped in between, the door would stay shut without a bound.
     timer = check<HoldTimer>(
@@ -140,9 +144,11 @@ export async function hold(
     await shutDoor(gate, deadline.signal);
     for (const share of evict) share.unlock();
     await emptyRoom(gate, deadline.signal);
-    const granted = new Hold(config.name, gate, timer, deadline, bound - deadline.remaining());
+    const remaining = deadline.remaining();
+    const granted = new Hold(config.name, gate, timer, deadline, bound - remaining);
     // We may have been stopped meanwhile, or the timer killed: what has no bound is no hold.
     granted.assertInForce();
+    tell(config.paths.directory, {event: 'hold-acknowledged', remaining, evicted: evict.length});
     return granted;
   } catch (error) {
     const reason = deadline.signal.aborted ? await refused(config, deadline, timer, bound) : error;

@@ -3,6 +3,7 @@ import {LockError} from '../errors.js';
 import type {ConfigLock} from '../lock/config-lock.js';
 import type {ReadRecord} from '../lock/owner-record.js';
 import {monotonic} from '../os/deadline.js';
+import {tell} from '../os/events.js';
 import {LockFile} from '../os/lock-file.js';
 import {findHolders} from '../os/lock-survey.js';
 import {appendAudit} from './audit.js';
@@ -115,6 +116,7 @@ export async function recover(config: ConfigLock, options: RecoverOptions = {}):
     {reason, owner: verdict.owner, epoch: verdict.epoch, evidence: verdict.evidence},
     signal,
   );
+  tell(config.paths.directory, {event: 'intent', epoch: verdict.epoch, forced: false});
   step('intent');
   await using stop = await hold(config, {for: bound, signal});
   step('hold', {acknowledgedAfter: stop.acknowledgedAfter, remaining: stop.remaining()});

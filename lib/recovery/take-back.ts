@@ -13,6 +13,7 @@ import {
   type ReadRecord,
   replaceRecord,
 } from '../lock/owner-record.js';
+import {tell} from '../os/events.js';
 import {hasCode} from '../os/system-error.js';
 import {appendAudit, type AuditRecord} from './audit.js';
 import {type Cleaned, cleanConfig, type ValidateFile} from './clean.js';
@@ -133,6 +134,7 @@ async function handOver(
 
 /** We live, but go no further: says so, so that the next recovery need not wait for our death. */
 function resign(config: ConfigLock, record: OwnedRecord): void {
+  tell(config.paths.directory, {event: 'resigning', epoch: record.epoch});
   const file = openRecord(config.paths.owner);
   try {
     file.write({...record, resigned: true});
@@ -142,6 +144,7 @@ function resign(config: ConfigLock, record: OwnedRecord): void {
 }
 
 function clearBit(config: ConfigLock, hold: Hold, epoch: number): void {
+  tell(config.paths.directory, {event: 'clearing', epoch});
   config.bit.clearConfirmed(epoch, () => hold.assertInForce());
   if (config.bit.read() !== 0)
     throw new LockError('ERR_FENCED', `the bit of ${config.name} was set again by somebody`, {
@@ -162,8 +165,10 @@ async function cleanAndClear(work: TakeBack, mine: OwnedRecord): Promise<Cleaned
   try {
     hold.assertInForce();
     const cleaned = await cleanConfig(config, mine.epoch, mine.update, work.validate);
+    tell(config.paths.directory, {event: 'cleaned', epoch: mine.epoch, outcome: cleaned.outcome});
     step('clean', {outcome: cleaned.outcome, sha256: cleaned.sha256, removed: cleaned.removed});
     clearBit(config, hold, mine.epoch);
+    tell(config.paths.directory, {event: 'cleared', epoch: mine.epoch});
     step('clear', {bit: config.bit.path, value: 0});
     return cleaned;
   } catch (error) {
@@ -179,8 +184,12 @@ export async function takeBack(work: TakeBack): Promise<Certificate> {
   work.verify(read);
   const old = read.state === 'unreadable' ? undefined : read;
   step('verify', {state: verdict.state, epoch: verdict.epoch});
+  const from = verdict.epoch ?? old?.epoch ?? 0;
+  tell(config.paths.directory, {event: 'handing-over', from, forced: work.forced});
   const mine = await handOver(work, old);
-  const epochs = {before: verdict.epoch ?? old?.epoch ?? 0, after: mine.epoch};
+  const {epoch, owner} = mine;
+  tell(config.paths.directory, {event: 'handed-over', from, epoch, identity: owner.identity});
+  const epochs = {before: from, after: epoch};
   step('handover', {epochs});
   const cleaned = await cleanAndClear(work, mine);
   return certify(work, cleaned, epochs);
@@ -213,6 +222,7 @@ async function certify(
   const {owner: _, ...shown} = facts;
   const by = {node: config.system.node, pid: process.pid, uid: config.system.uid};
   const certificate = {lock: config.name, ...shown, by, at: time, verdict, audit: {seq, hash}};
+  tell(config.paths.directory, {event: 'all-clear', epoch: epochs.after});
   const took = step('all-clear', {certificate});
   return {...certificate, took};
 }

@@ -2,6 +2,7 @@
 import {basename} from 'node:path';
 import type {ConfigLock} from '../lock/config-lock.js';
 import type {Owner, ReadRecord} from '../lock/owner-record.js';
+import {tell} from '../os/events.js';
 import type {BitKind, BitOwner} from '../os/lock-bit.js';
 import type {Suspect} from '../os/hiding-places.js';
 import type {Holder, Waiter} from '../os/lock-table.js';
@@ -218,6 +219,7 @@ export async function examine(
   config: ConfigLock,
   {everywhere = false}: ExamineOptions = {},
 ): Promise<Verdict> {
+  tell(config.paths.directory, {event: 'examining'});
   const {sight, steady, judgement} = await lookAndJudge(config, everywhere);
   const state = !steady && judgement.state === 'DEAD' ? 'UNKNOWN' : judgement.state;
   const owner = state === 'FREE' ? null : ownerOf(config, sight);
@@ -231,7 +233,7 @@ export async function examine(
     saw: 'it is closed',
     follows: 'a hold is announced or in force; nobody can acquire until it ends',
   };
-  return {
+  const verdict: Verdict = {
     name: config.name,
     file: config.file,
     hot: sight.bit === 1,
@@ -262,6 +264,15 @@ export async function examine(
     missing: sight.gaps,
     next: advise(config, sight, state),
   };
+  tell(config.paths.directory, {
+    event: 'verdict',
+    state,
+    bit: verdict.bit.value,
+    epoch: verdict.epoch,
+    identity: owner?.identity ?? null,
+    complete: verdict.complete,
+  });
+  return verdict;
 }
 
 /** The verdict in one sentence. */

@@ -93,6 +93,40 @@ test('an acquirer may wait until somebody has recovered an orphan', async t => {
   await own.release();
 });
 
+test('who waits for the recovery of an orphan keeps nobody from failing at it or recovering it', async t => {
+  const place = scratch(t);
+  const config = await openScratch(place);
+  const owner = await actor(t, place);
+  await owner.do('acquire');
+  await owner.kill();
+  const waiting = [1, 2].map(async () => config.acquire({onOrphan: 'wait'}));
+  await t.throwsAsync(config.acquire(), {code: 'ERR_ORPHANED'});
+  await using own = await config.acquire({onOrphan: 'recover'});
+  await own.release();
+  const epochs: number[] = [];
+  for (const each of waiting) {
+    await using next = await each;
+    epochs.push(next.epoch);
+  }
+  t.deepEqual(epochs, [own.epoch + 1, own.epoch + 2]);
+});
+
+test('a place in the queue of a process can be given up', async t => {
+  const config = await openScratch(scratch(t));
+  const own = await config.acquire();
+  const first = config.acquire();
+  const end = new AbortController();
+  const second = config.acquire({signal: end.signal});
+  const third = config.acquire();
+  end.abort(new Error('enough'));
+  await t.throwsAsync(second, {message: 'enough'});
+  await t.throwsAsync(config.acquire({signal: end.signal}), {message: 'enough'});
+  await own.release();
+  await (await first).release();
+  await (await third).release();
+  t.is(config.bit.read(), 0);
+});
+
 for (const [what, text] of [
   ['empty', ''],
   ['torn', encodeRecord({v: 1, state: 'free', lock: 'aim_lock_config', epoch: 1}).slice(0, 40)],

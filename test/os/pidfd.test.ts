@@ -1,11 +1,12 @@
-import {spawn} from 'node:child_process';
+import {execFile, spawn} from 'node:child_process';
 import {once} from 'node:events';
 import {constants} from 'node:os';
 import {join} from 'node:path';
+import {promisify} from 'node:util';
 import test from 'ava';
 import {native} from '../../lib/os/native.js';
 import {kernelIs} from '../helpers/here.js';
-import {ERRNO, exclusive, ofd, open, readable, Remote, scratch} from '../helpers/native.js';
+import {ERRNO, exclusive, fixture, ofd, open, readable, Remote, scratch} from '../helpers/native.js';
 import {startUncollected} from '../helpers/program.js';
 
 const {SIGKILL} = constants.signals;
@@ -100,4 +101,10 @@ test('watches are refused on what cannot be polled, and twice on one descriptor'
     -ERRNO.EPERM,
   );
   t.is(native.isReadable(1_000_000), -ERRNO.EBADF);
+});
+
+test('a question that a signal interrupts is asked again', async t => {
+  const profile = ['--cpu-prof', '--cpu-prof-interval', '50', '--cpu-prof-dir', scratch(t)];
+  const {stdout} = await promisify(execFile)(process.execPath, [...profile, fixture('profiled')]);
+  t.is(stdout, '0\n');
 });

@@ -8,6 +8,7 @@ import {openConfigLock} from '../../lib/recovery/guarded-config.js';
 import {actor} from '../helpers/actor.js';
 import {testAsRoot} from '../helpers/here.js';
 import {stopProcess} from '../helpers/proc-state.js';
+import {disturb} from '../helpers/history/disturb.js';
 import {openScratch, type Scratch, scratch} from '../helpers/scratch.js';
 
 test('a lock that nobody has is FREE, with evidence', async t => {
@@ -102,6 +103,7 @@ async function withRecord(
   await owner.do('acquire');
   await owner.kill();
   const changed = change(config.readRecord() as OwnedRecord);
+  disturb(config);
   writeFileSync(config.paths.owner, typeof changed === 'string' ? changed : encodeRecord(changed));
   return place;
 }
