@@ -10,6 +10,8 @@ export const EXIT = {
   failure: 2,
   usage: 64,
   unavailable: 69,
+  /** Done, but the record of it could not be written. */
+  unrecorded: 74,
   tryAgain: 75,
   notPermitted: 77,
 } as const;
@@ -70,9 +72,19 @@ export const ERRORS = {
     advice: 'Correct its owner and mode, or set LOCKSMITH_RUN, LOCKSMITH_STATE or LOCKSMITH_BITS.',
     exit: EXIT.notPermitted,
   },
+  ERR_STATE_MISSING: {
+    meaning: 'Durable state is not where it was: its file system is not mounted, it seems.',
+    advice: 'Mount it. To take a lock back without it, see --audit-to.',
+    exit: EXIT.failure,
+  },
+  ERR_NO_PROC: {
+    meaning: 'The process file system is not mounted: nothing can be proven of any process.',
+    advice: 'Mount it: mount -t proc proc /proc.',
+    exit: EXIT.unavailable,
+  },
   ERR_MODULE_MISSING: {
-    meaning: 'The bit of this lock is kept by the kernel module, and that is not loaded.',
-    advice: 'Load it: modprobe locksmith. docs/operations.md says how it is installed.',
+    meaning: 'The bit of this lock is kept by the kernel module, and that is not loaded or not to be seen.',
+    advice: 'Load it: modprobe locksmith; or mount sysfs. docs/operations.md says how it is installed.',
     exit: EXIT.unavailable,
   },
   ERR_HOT: {
@@ -151,7 +163,7 @@ export const ERRORS = {
     exit: EXIT.no,
   },
   ERR_NOT_PERMITTED: {
-    meaning: 'This needs root, or the user that owns the lock.',
+    meaning: 'This needs root, the user that owns the lock, or whom the policy names.',
     advice: 'Run it with sudo.',
     exit: EXIT.notPermitted,
   },
@@ -170,9 +182,27 @@ export const ERRORS = {
     advice: 'Look at the file named; put back a number at least as high as any epoch block ever used.',
     exit: EXIT.failure,
   },
+  ERR_AUDIT_REFUSED: {
+    meaning: 'The intent could not be written to the audit log, so nothing was done.',
+    advice:
+      'Make room or mount the disk; or have the records elsewhere: --audit-to FILE, or --audit-to - for stdout.',
+    exit: EXIT.failure,
+  },
+  ERR_UNRECORDED: {
+    meaning: 'The lock was taken back and is free, but its ALL CLEAR could not be written to the audit log.',
+    advice: 'Keep the record that is shown; there is nothing to recover any more.',
+    exit: EXIT.unrecorded,
+  },
   ERR_AUDIT_BROKEN: {
     meaning: 'The audit log does not continue its hash chain.',
     advice: 'Run `locksmith log --verify`; keep the file as evidence and move it away to start a new one.',
+    exit: EXIT.failure,
+  },
+  ERR_POLICY: {
+    meaning:
+      'The policy files have a fault, so what they say can not be relied on; or they say two things of one lock.',
+    advice:
+      'Correct it: `locksmith policy check` lists all faults. In an emergency, --no-policy goes without it.',
     exit: EXIT.failure,
   },
   ERR_LAYOUT_BROKEN: {
@@ -205,6 +235,7 @@ export class LockError extends Error {
   declare readonly owner?: unknown;
   declare readonly verdict?: unknown;
   declare readonly pids?: readonly number[];
+  declare readonly record?: unknown;
 
   constructor(code: ErrorCode, message: string, facts: ErrorFacts = {}, options?: ErrorOptions) {
     super(message, options);

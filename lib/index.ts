@@ -23,7 +23,18 @@ export {SystemError} from './os/system-error.js';
 export type {Gap} from './os/visibility.js';
 export type {WaitLink} from './os/wait-chain.js';
 export type {Range} from './os/wait-queue.js';
-export {type AuditRecord, type AuditReport, auditRecords, verifyAudit} from './recovery/audit.js';
+export {
+  auditFile,
+  type AuditRecord,
+  auditRecords,
+  auditRecordsIn,
+  type AuditReport,
+  type AuditSink,
+  auditStream,
+  importAudit,
+  verifyAudit,
+  verifyAuditIn,
+} from './recovery/audit.js';
 export type {BreakGlassOptions} from './recovery/break-glass.js';
 export type {Cleaned, Outcome} from './recovery/clean.js';
 export type {Contender} from './recovery/contenders.js';

@@ -8,15 +8,16 @@ import type {OwnedConfig} from '../lock/owned-config.js';
 import {Deadline} from '../os/deadline.js';
 import {LockFile} from '../os/lock-file.js';
 import {listLocks} from '../os/lock-table.js';
-import type {GuardedConfig} from '../recovery/guarded-config.js';
+import type {GuardedAcquireOptions, GuardedConfig} from '../recovery/guarded-config.js';
 import {summarize} from '../recovery/verdict.js';
 import type {Given, OptionSpec} from './command.js';
 import {showProgress} from './progress.js';
+import {POLICY_OPTIONS, type PolicyGiven} from './policy.js';
 import {NAME_OPTION} from './resolve.js';
 import {parseSeconds} from './units.js';
 
 /** Options of every command that takes a lock. */
-export interface AcquireGiven extends Given {
+export interface AcquireGiven extends Given, PolicyGiven {
   readonly nonblock?: true;
   /** Milliseconds. */
   readonly wait?: number;
@@ -36,6 +37,7 @@ export const ACQUIRE_OPTIONS: readonly OptionSpec[] = [
     choices: ['fail', 'wait', 'recover'],
     fallback: 'fail',
   },
+  ...POLICY_OPTIONS,
 ];
 
 function isOnHold(config: GuardedConfig): boolean {
@@ -131,16 +133,21 @@ async function waitFor<T>(
   }
 }
 
+/** How an acquisition is to go: as the options say, and an orphan is recovered as the policy says. */
+export type AcquireHow = AcquireGiven & Pick<GuardedAcquireOptions, 'recovery'>;
+
 /** Becomes the owner as the options say. Rejects with ERR_HOT, ERR_ORPHANED (both with their verdict), ERR_ON_HOLD, ERR_TIMED_OUT and as `acquire` does. */
 export async function acquireAsGiven(
   config: GuardedConfig,
-  options: AcquireGiven,
+  options: AcquireHow,
   outer: AbortSignal,
 ): Promise<OwnedConfig> {
-  const {nonblock, purpose, onOrphan} = options;
+  const {nonblock, purpose, onOrphan, recovery} = options;
   try {
     if (nonblock) return await acquireAtOnce(config, purpose);
-    return await waitFor(config, options, outer, signal => config.acquire({purpose, onOrphan, signal}));
+    return await waitFor(config, options, outer, signal =>
+      config.acquire({purpose, onOrphan, recovery, signal}),
+    );
   } catch (error) {
     throw await withVerdict(config, error);
   }

@@ -63,7 +63,8 @@ function lockErrorLines(error: LockError): string[] {
   if (HOT_CODES.has(error.code)) return hotLines(error);
   const path =
     error.path !== undefined && !error.message.includes(error.path) ? [`  file: ${error.path}`] : [];
-  return [`locksmith: ${error.message}`, ...path, ...ownerLine(error), `  next: ${error.advice}`];
+  const record = error.record === undefined ? [] : [`  record: ${toJson(error.record)}`];
+  return [`locksmith: ${error.message}`, ...path, ...ownerLine(error), ...record, `  next: ${error.advice}`];
 }
 
 /** What to do about what the kernel refused of its lock bits: errno, file, advice. */

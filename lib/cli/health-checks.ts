@@ -14,6 +14,7 @@ import {errnoOf} from '../os/system-error.js';
 import type {System} from '../os/system.js';
 import {verifyAudit} from '../recovery/audit.js';
 import {findConfigLock, type GuardedConfig} from '../recovery/guarded-config.js';
+import {policyDirectory, problemText, readPolicy} from '../recovery/policy/read.js';
 import {examineAnyway} from './report.js';
 
 export type Health = 'ok' | 'warn' | 'fail';
@@ -217,6 +218,17 @@ async function checkAudit({roots}: Surroundings): Promise<Finding> {
     : ok(`${records} records, the chain is whole`);
 }
 
+async function checkPolicy({system}: Surroundings): Promise<Finding> {
+  const {files, problems} = await readPolicy(system);
+  const [first] = problems;
+  if (first)
+    return fail(
+      problemText(first),
+      `locksmith policy check: ${problems.length} in all; until then, commands refuse`,
+    );
+  return ok(`${files.length} files in ${policyDirectory(system)}, without fault`);
+}
+
 export const HEALTH_CHECKS: readonly Check[] = [
   {what: 'addon', look: checkAddon},
   {what: 'run directory', look: ({system, roots}) => checkDirectory(system, roots.run)},
@@ -235,6 +247,7 @@ export const HEALTH_CHECKS: readonly Check[] = [
   {what: 'leftovers', look: checkLeftovers},
   {what: 'orphans', look: checkOrphans},
   {what: 'audit log', look: checkAudit},
+  {what: 'policy', look: checkPolicy},
 ];
 
 /** Runs one check; what it throws is a failure of what it checks. */

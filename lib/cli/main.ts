@@ -13,6 +13,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<CommandSpec>>> = {
   explain: async () => (await import('./commands/explain.js')).explainCommand,
   bit: async () => (await import('./commands/bit.js')).bitCommand,
   log: async () => (await import('./commands/log.js')).logCommand,
+  policy: async () => (await import('./commands/policy.js')).policyCommand,
   run: async () => (await import('./commands/run.js')).runCommand,
   update: async () => (await import('./commands/update.js')).updateCommand,
   hold: async () => (await import('./commands/hold.js')).holdCommand,
@@ -37,6 +38,7 @@ const ENVIRONMENT = [
     '  LOCKSMITH_BITS',
     'lock bits; /sys/locks with /run/locksmith where the kernel module is loaded, else $LOCKSMITH_RUN/bits',
   ],
+  ['  LOCKSMITH_POLICY', 'directory of the policy files; /etc/locksmith'],
   ['  NO_COLOR', 'no colours, also on a terminal'],
 ];
 
@@ -46,6 +48,7 @@ const EXITS: CommandSpec['exits'] = [
   [EXIT.failure, 'failure'],
   [EXIT.usage, 'usage'],
   [EXIT.unavailable, 'this kernel or file system can not do it'],
+  [EXIT.unrecorded, 'taken back, but that is not in the audit log'],
   [EXIT.tryAgain, 'try again later'],
   [EXIT.notPermitted, 'not permitted'],
 ];

@@ -14,7 +14,10 @@ import {
 import {bitKindOf, type LockBit, openLockBit} from '../os/lock-bit.js';
 import {system} from '../os/system.js';
 import {findConfigLock, type GuardedConfig, openConfigLock} from '../recovery/guarded-config.js';
+import {didYouMean, near} from '../recovery/near.js';
+import {placeText} from '../recovery/policy/policy.js';
 import type {OptionSpec} from './command.js';
+import {Policy} from './policy.js';
 
 /** The roots in force. Throws ERR_ROOT_UNSAFE; creates nothing. */
 export function currentRoots(): Roots {
@@ -65,29 +68,6 @@ export function strayBitOf(path: string): LockBit | undefined {
   }
 }
 
-/** How many letters have to be changed, added or dropped to make one word of the other (Levenshtein). */
-function distance(a: string, b: string): number {
-  let row = Array.from({length: b.length + 1}, (_, index) => index);
-  for (const [i, letter] of Array.from(a).entries()) {
-    const next = [i + 1];
-    for (let j = 0; j < b.length; j++) {
-      next.push(
-        Math.min((row[j + 1] ?? 0) + 1, (next[j] ?? 0) + 1, (row[j] ?? 0) + (letter === b[j] ? 0 : 1)),
-      );
-    }
-    row = next;
-  }
-  return row[b.length] ?? 0;
-}
-
-function isNear(wanted: string, name: string): boolean {
-  return (
-    name.includes(wanted) ||
-    wanted.includes(name) ||
-    distance(wanted, name) <= Math.max(1, Math.floor(wanted.length / 4))
-  );
-}
-
 /** A bit is all that there is: which file it is about, only people know. */
 function nameOfStray(name: string, bit: LockBit): LockError {
   const owner = bit.owner();
@@ -100,51 +80,111 @@ function nameOfStray(name: string, bit: LockBit): LockError {
 }
 
 function unknownName(name: string, names: readonly string[]): LockError {
-  const near = names.filter(each => isNear(name, each)).slice(0, 5);
-  const hint = near.length > 0 ? `; did you mean ${near.join(' or ')}?` : '';
-  return new LockError('ERR_UNKNOWN_LOCK', `no lock is called ${name}${hint}`, {lock: name, near});
+  const meant = near(name, names);
+  return new LockError('ERR_UNKNOWN_LOCK', `no lock is called ${name}${didYouMean(meant)}`, {
+    lock: name,
+    near: meant,
+  });
+}
+
+/** Nobody knows that name: the names that come near, or the bit that the kernel has. */
+function unknown(name: string): LockError {
+  const roots = currentRoots();
+  const stray = strayBit(roots, name);
+  return stray ? nameOfStray(name, stray) : unknownName(name, listNames(roots));
+}
+
+function existingByName(name: string): GuardedConfig | undefined {
+  currentRoots();
+  return findConfigLock(name);
+}
+
+/** The lock that is meant, if it exists. Throws ERR_ROOT_UNSAFE. */
+function existing(target: string): GuardedConfig | undefined {
+  return isFile(target) ? findByFile(target) : existingByName(target);
 }
 
 /** The lock of that name. Throws ERR_UNKNOWN_LOCK, with the names that come near. */
 export function findByName(name: string): GuardedConfig {
-  const roots = currentRoots();
-  const config = findConfigLock(name);
-  if (config) return config;
-  const stray = strayBit(roots, name);
-  throw stray ? nameOfStray(name, stray) : unknownName(name, listNames(roots));
+  const config = existingByName(name);
+  if (!config) throw unknown(name);
+  return config;
+}
+
+/** What the policy says of a lock and of its file must be so. Throws ERR_NAME_TAKEN or ERR_FILE_TAKEN, and says both. */
+function agree({guardings}: Policy, name: string, file: string): void {
+  const other = guardings.find(each => (each.name === name) !== (canonical(each.file) === file));
+  if (!other) return;
+  const said = `${placeText(other.place)} gives ${other.file} to the lock ${other.name}`;
+  const code = other.name === name ? 'ERR_NAME_TAKEN' : 'ERR_FILE_TAKEN';
+  throw new LockError(code, `${said}, but ${name} is the lock of ${file}; --no-policy goes without that`, {
+    lock: name,
+    path: file,
+    guarded: other.file,
+  });
+}
+
+function agreed(config: GuardedConfig, policy: Policy): GuardedConfig {
+  agree(policy, config.name, config.file);
+  return config;
+}
+
+/** A lock that is not there yet: which file it is to guard, and its name, where one is known. */
+interface Wanted {
+  readonly file: string;
+  readonly name: string | undefined;
+}
+
+/** What is meant by a target that no lock has: a NAME to which the policy gives a file, or a FILE. */
+function wanted(target: string, policy: Policy): Wanted {
+  if (isFile(target)) {
+    const file = canonical(target);
+    return {file, name: policy.guardings.find(each => canonical(each.file) === file)?.name};
+  }
+  const guarding = policy.guardings.find(({name}) => name === target);
+  if (!guarding) throw unknown(target);
+  return {file: canonical(guarding.file), name: target};
 }
 
 /** The lock that is meant, which must exist already, at least as a bit in the kernel. Rejects with ERR_UNKNOWN_LOCK, ERR_CONFIG_MISSING. */
-export async function findTarget(target: string): Promise<GuardedConfig> {
-  if (!isFile(target)) return findByName(target);
-  const config = findByFile(target);
-  if (config) return config;
-  const path = resolve(target);
-  if (!existsSync(path))
-    throw new LockError('ERR_CONFIG_MISSING', `there is no file ${path}, and no lock guards one there`, {
-      path,
+export async function findTarget(target: string, policy = new Policy()): Promise<GuardedConfig> {
+  const config = existing(target);
+  if (config) return agreed(config, policy);
+  const {file, name} = wanted(target, policy);
+  if (!existsSync(file))
+    throw new LockError('ERR_CONFIG_MISSING', `there is no file ${file}, and no lock guards one there`, {
+      path: file,
     });
-  if (strayBitOf(path)) return openConfigLock(path);
-  throw new LockError('ERR_UNKNOWN_LOCK', `no lock guards ${path}`, {path});
+  if (name === undefined ? strayBitOf(file) : strayBit(currentRoots(), name))
+    return openConfigLock(file, {name});
+  throw new LockError('ERR_UNKNOWN_LOCK', `no lock guards ${file}`, {path: file});
 }
 
 export const NAME_OPTION: OptionSpec = {
   flags: '--name <name>',
-  what: 'name for the lock of a FILE that has none yet; by default that of the file',
+  what: 'name for the lock of a FILE that has none yet; by default that of the policy, else that of the file',
 };
 
-function alreadyNamed({name, file}: GuardedConfig, wanted: string): LockError {
+function alreadyNamed({name, file}: GuardedConfig, asked: string): LockError {
   return new LockError(
     'ERR_ARGUMENT',
-    `${file} is guarded by the lock ${name} already; one file has one lock, not ${wanted} as well`,
+    `${file} is guarded by the lock ${name} already; one file has one lock, not ${asked} as well`,
     {lock: name, path: file},
   );
 }
 
-/** The lock that is meant; a FILE that none guards yet gets one. Rejects as openConfigLock does. */
-export async function openTarget(target: string, name?: string): Promise<GuardedConfig> {
-  if (!isFile(target)) return findByName(target);
-  const config = findByFile(target);
-  if (config && name !== undefined && name !== config.name) throw alreadyNamed(config, name);
-  return config ?? openConfigLock(target, {name});
+/** The lock that is meant; a FILE that none guards yet gets one, and so does a NAME that the policy knows. Rejects as openConfigLock does. */
+export async function openTarget(
+  target: string,
+  asked?: string,
+  policy = new Policy(),
+): Promise<GuardedConfig> {
+  const config = existing(target);
+  if (config && asked !== undefined && asked !== config.name && isFile(target))
+    throw alreadyNamed(config, asked);
+  if (config) return agreed(config, policy);
+  const {file, name} = wanted(target, policy);
+  const chosen = asked ?? name ?? nameOf(file);
+  agree(policy, chosen, file);
+  return openConfigLock(isFile(target) ? target : file, {name: chosen});
 }

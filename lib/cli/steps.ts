@@ -2,22 +2,21 @@
 import {EXIT, isLockError} from '../errors.js';
 import type {Contender} from '../recovery/contenders.js';
 import type {GuardedConfig} from '../recovery/guarded-config.js';
-import {DEFAULT_HOLD} from '../recovery/hold.js';
 import type {RecoverOptions} from '../recovery/recover.js';
 import type {Certificate, OnStep, Step, StepName} from '../recovery/take-back.js';
 import type {Verdict} from '../recovery/verdict.js';
 import type {OptionSpec} from './command.js';
-import {align, paint, print, printJson} from './output.js';
+import {align, note, paint, print, printJson} from './output.js';
 import {showProgress} from './progress.js';
 import {headline, toReport} from './report.js';
 import {parseDuration, showDuration} from './units.js';
 
+type Style = Parameters<typeof paint>[1];
+
 export const HOLD_OPTION: OptionSpec = {
   flags: '--hold <duration>',
-  what: 'bound of the hold: 90s, 500ms, 2m',
+  what: 'bound of the hold: 90s, 500ms, 2m; by default that of the policy, else 90s',
   parse: parseDuration,
-  fallback: DEFAULT_HOLD,
-  shown: '90s',
 };
 
 export function contenderText(contenders: readonly Contender[]): string {
@@ -68,11 +67,9 @@ const STEP_TEXT: Record<StepName, (facts: StepFacts) => string> = {
   'all-clear': () => 'in the audit log',
 };
 
-function showStep(step: Step): void {
+function stepLine(step: Step): string {
   const at = showDuration(step.at).padStart(9);
-  print(
-    `${paint(process.stdout, 'dim', at)}  ${step.step.padEnd(13)}  ${STEP_TEXT[step.step](step as unknown as StepFacts)}`,
-  );
+  return `${at}  ${step.step.padEnd(13)}  ${STEP_TEXT[step.step](step as unknown as StepFacts)}`;
 }
 
 function takenFrom({verdict: {owner, state}}: Certificate): string {
@@ -94,7 +91,7 @@ export function certificateLines(certificate: Certificate): string[] {
     ['  waited for', contenderText(drained) || 'nobody'],
     ['  audit', `record ${audit.seq}, ${audit.hash}`],
   ];
-  return [paint(process.stdout, 'green', `ALL CLEAR: ${lock} after ${showDuration(took)}`), ...align(rows)];
+  return [`ALL CLEAR: ${lock} after ${showDuration(took)}`, ...align(rows)];
 }
 
 /** What a recovery waits for after a step, when it lasts. */
@@ -106,24 +103,34 @@ const AWAITED: Partial<Record<StepName, string>> = {
   contenders: 'waiting for the contenders to leave',
 };
 
-function showCertificate(certificate: Certificate, json: boolean): void {
-  if (json) printJson({step: 'all-clear', at: certificate.took, certificate});
-  else print(certificateLines(certificate).join('\n'));
+/** How a recovery is shown. */
+export interface View {
+  readonly json?: boolean | undefined;
+  /** Where the records of the audit go, if elsewhere: `-` is stdout, which is theirs alone then. */
+  readonly auditTo?: string | undefined;
+}
+
+/** Shows something for scripts or for people: a value, or lines of which the first is painted. */
+function shower({json, auditTo}: View): (value: unknown, lines: readonly string[], style: Style) => void {
+  if (json) return printJson;
+  const [stream, say] =
+    auditTo === '-' ? ([process.stderr, note] as const) : ([process.stdout, print] as const);
+  return (_value, [first = '', ...more], style) => say([paint(stream, style, first), ...more].join('\n'));
 }
 
 /** Takes a lock back and shows each step as it happens, then the certificate. The step that ends it is shown when everything has been given back. */
 export async function takeBackVisibly(
   act: (onStep: OnStep) => Promise<Certificate>,
-  json = false,
+  view: View = {},
 ): Promise<number> {
-  const show = json ? printJson : showStep;
+  const show = shower(view);
   let last: StepName | undefined;
-  using _ = showProgress({what: () => last && AWAITED[last], quiet: json});
+  using _ = showProgress({what: () => last && AWAITED[last], quiet: view.json});
   const certificate = await act(step => {
     last = step.step;
-    if (last !== 'all-clear') show(step);
+    if (last !== 'all-clear') show(step, [stepLine(step)], 'reset');
   });
-  showCertificate(certificate, json);
+  show({step: 'all-clear', at: certificate.took, certificate}, certificateLines(certificate), 'green');
   return EXIT.done;
 }
 
@@ -131,15 +138,15 @@ export async function takeBackVisibly(
 export async function recoverVisibly(
   config: GuardedConfig,
   options: RecoverOptions,
-  json = false,
+  view: View = {},
 ): Promise<number> {
   try {
-    return await takeBackVisibly(onStep => config.recover({...options, onStep}), json);
+    return await takeBackVisibly(onStep => config.recover({...options, onStep}), view);
   } catch (error) {
     const verdict = isLockError(error, 'ERR_NOT_DEAD') ? (error.verdict as Verdict) : undefined;
     if (verdict?.state !== 'FREE') throw error;
-    if (json) printJson({step: 'nothing-to-recover', verdict: toReport(verdict)});
-    else print(`${headline(verdict)} There is nothing to recover.`);
+    const nothing = `${headline(verdict)} There is nothing to recover.`;
+    shower(view)({step: 'nothing-to-recover', verdict: toReport(verdict)}, [nothing], 'reset');
     return EXIT.done;
   }
 }

@@ -1,13 +1,13 @@
 /** How are times and numbers written on the command line, and how are they shown? */
 import {InvalidArgumentError} from 'commander';
-
-const UNITS: Record<string, number> = {ms: 1, s: 1000, m: 60_000, h: 3_600_000};
+import {durationOf} from '../recovery/duration.js';
 
 /** Milliseconds of `90s`, `500ms`, `2m`, `1.5h`; a bare number counts seconds. */
 export function parseDuration(text: string): number {
-  const match = /^(\d+(?:\.\d+)?)(ms|s|m|h)?$/.exec(text);
-  if (!match) throw new InvalidArgumentError('A duration is a number with its unit: 90s, 500ms, 2m, 1h.');
-  return Math.round(Number(match[1]) * (UNITS[match[2] ?? 's'] ?? 1000));
+  const duration = durationOf(/^[\d.]+$/.test(text) ? `${text}s` : text);
+  if (duration === undefined)
+    throw new InvalidArgumentError('A duration is a number with its unit: 90s, 500ms, 2m, 1h.');
+  return duration;
 }
 
 /** Longest wait that a timer of Node can count, in seconds. */

@@ -9,6 +9,13 @@ export const VALIDATE_OPTION: OptionSpec = {
   what: 'shell command that refuses the content by a status other than 0; it has it on stdin, its path in "$1" and in $LOCKSMITH_SHADOW',
 };
 
+/** 126 and 127 are the shell's: it could not run a program (sh(1)). */
+function endText(status: number | null, signal: string | null): string {
+  if (signal !== null) return `killed by ${signal}`;
+  const missing = status === 126 || status === 127;
+  return `exit status ${status}${missing ? ', a program of it is not there; --validate true goes without it' : ''}`;
+}
+
 /** Runs the command on a file; its output goes to stderr. Rejects when it refuses. */
 async function validate(command: string, path: string): Promise<void> {
   const content = openSync(path, 'r');
@@ -18,8 +25,7 @@ async function validate(command: string, path: string): Promise<void> {
       env: {...process.env, LOCKSMITH_SHADOW: path},
     });
     const [status, signal] = (await once(child, 'exit')) as [number | null, string | null];
-    if (status !== 0)
-      throw new Error(`${command}: ${signal === null ? `exit status ${status}` : `killed by ${signal}`}`);
+    if (status !== 0) throw new Error(`${command}: ${endText(status, signal)}`);
   } finally {
     closeSync(content);
   }

@@ -55,6 +55,9 @@ export interface LockPaths {
 /** Volatile state of the whole system; it goes with the kernel's bits. */
 const SYSTEM_RUN = '/run/locksmith';
 
+/** Durable state of the whole system, usually on a file system that is mounted. */
+const SYSTEM_STATE = '/var/lib/locksmith';
+
 /** Names of the module's own files beside its locks. */
 const RESERVED = new Set(['create', 'remove']);
 
@@ -97,7 +100,7 @@ export function resolveRoots(system: System, options: RootOptions = {}): Roots {
   const state =
     options.state ??
     env['LOCKSMITH_STATE'] ??
-    (uid === 0 ? '/var/lib/locksmith' : home ? join(home, 'locksmith') : join(privateDirectory, 'state'));
+    (uid === 0 ? SYSTEM_STATE : home ? join(home, 'locksmith') : join(privateDirectory, 'state'));
   const inKernel = run === SYSTEM_RUN && hasKernelBits(system);
   const bits = options.bits ?? env['LOCKSMITH_BITS'] ?? (inKernel ? kernelBits(system) : join(run, 'bits'));
   return {bits: resolve(bits), run: resolve(run), state: resolve(state)};
@@ -118,19 +121,34 @@ export function checkRoot(system: System, path: string): boolean {
   return true;
 }
 
-function moduleMissing(path: string): LockError {
-  return new LockError(
-    'ERR_MODULE_MISSING',
-    `${path} can not be used: the kernel module locksmith is not loaded`,
-    {path},
-  );
+function moduleMissing({sysRoot}: System, path: string): LockError {
+  const mounted = existsSync(join(sysRoot, 'kernel'));
+  const why = mounted ? 'the kernel module locksmith is not loaded' : `sysfs is not mounted on ${sysRoot}`;
+  return new LockError('ERR_MODULE_MISSING', `${path} can not be used: ${why}`, {path});
+}
+
+/** A bit that the kernel keeps must be in sight; else throws ERR_MODULE_MISSING. */
+export function checkModule(system: System, {directory}: LockBit): void {
+  if (dirname(directory) === kernelBits(system) && !hasKernelBits(system))
+    throw moduleMissing(system, directory);
+}
+
+/** Makes a root. The system's STATE is not made where all around it is missing too: then its file system is not mounted. */
+function makeRoot(system: System, path: string): void {
+  if (path === SYSTEM_STATE && !existsSync(dirname(path)))
+    throw new LockError(
+      'ERR_STATE_MISSING',
+      `there is no ${dirname(path)}: is its file system mounted? ${path} is not made on another`,
+      {path},
+    );
+  mkdirSync(path, {recursive: true, mode: system.uid === 0 ? 0o755 : 0o700});
 }
 
 /** Checks the roots and creates those that are missing. */
 export function prepareRoots(system: System, roots: Roots): Roots {
-  if (roots.bits === kernelBits(system) && !hasKernelBits(system)) throw moduleMissing(roots.bits);
+  if (roots.bits === kernelBits(system) && !hasKernelBits(system)) throw moduleMissing(system, roots.bits);
   for (const path of [roots.run, roots.state, roots.bits]) {
-    if (!checkRoot(system, path)) mkdirSync(path, {recursive: true, mode: system.uid === 0 ? 0o755 : 0o700});
+    if (!checkRoot(system, path)) makeRoot(system, path);
     checkRoot(system, path);
   }
   return roots;
@@ -250,7 +268,7 @@ async function restoreBit(system: System, roots: Roots, paths: LockPaths): Promi
   const directory = bitDirectory(roots, paths);
   const root = dirname(directory);
   if (root !== kernelBits(system) || existsSync(directory)) return;
-  if (!hasKernelBits(system)) throw moduleMissing(directory);
+  if (!hasKernelBits(system)) throw moduleMissing(system, directory);
   await createLockBit(root, paths.name, async () => 0);
 }
 

@@ -1,6 +1,7 @@
 /** Which machine, which boot, which time? Everything about the surroundings is asked here, and can be replaced. */
 import {readlinkSync} from 'node:fs';
 import {hostname, tmpdir} from 'node:os';
+import {LockError} from '../errors.js';
 import {readText} from './read-text.js';
 
 /** The surroundings that Locksmith reads; tests give other roots or another environment. */
@@ -54,7 +55,24 @@ function isOwnProc(procRoot: string): boolean {
   return /^NSpid:\t\d+$/m.test(readTrimmed(`${procRoot}/self/status`) ?? '');
 }
 
-/** Reads the surroundings once. Throws where procfs is not mounted: without it no verdict is possible. */
+/** Of this boot and of this process. Throws ERR_NO_PROC where procfs is not mounted: without it no verdict is possible. */
+function readProc(procRoot: string): Pick<System, 'bootId' | 'pidNamespace'> {
+  try {
+    return {
+      bootId: readText(`${procRoot}/sys/kernel/random/boot_id`).trim(),
+      pidNamespace: readlinkSync(`${procRoot}/self/ns/pid`),
+    };
+  } catch (cause) {
+    throw new LockError(
+      'ERR_NO_PROC',
+      `procfs is not mounted on ${procRoot}: nothing can be proven, so nothing is done`,
+      {path: procRoot},
+      {cause},
+    );
+  }
+}
+
+/** Reads the surroundings once. Throws ERR_NO_PROC. */
 export function readSystem(changes: Partial<System> = {}): System {
   const procRoot = changes.procRoot ?? '/proc';
   return {
@@ -63,8 +81,7 @@ export function readSystem(changes: Partial<System> = {}): System {
     env: process.env,
     node: hostname(),
     machineId: readTrimmed('/etc/machine-id'),
-    bootId: readText(`${procRoot}/sys/kernel/random/boot_id`).trim(),
-    pidNamespace: readlinkSync(`${procRoot}/self/ns/pid`),
+    ...readProc(procRoot),
     timeNamespace: readNamespace(`${procRoot}/self/ns/time`),
     kernelLog: '/dev/kmsg',
     ownProc: isOwnProc(procRoot),

@@ -2,10 +2,10 @@
 import {createHash} from 'node:crypto';
 import {createReadStream, constants, fstatSync, ftruncateSync, readSync, writeSync} from 'node:fs';
 import {createInterface} from 'node:readline';
-import {join} from 'node:path';
+import {dirname, join} from 'node:path';
 import {LockError} from '../errors.js';
 import {LockFile} from '../os/lock-file.js';
-import {syncDescriptor} from '../os/durable.js';
+import {syncDescriptor, syncDirectory} from '../os/durable.js';
 import {errnoOf, hasCode, SystemError} from '../os/system-error.js';
 import type {System} from '../os/system.js';
 
@@ -70,19 +70,35 @@ function readTail(fd: number): {end: number; line: string | undefined} {
   }
 }
 
-/** The last record, after what an append that was killed left behind has been cut off. */
+/** What every record begins with, so that one that was cut short is known from a text of somebody else. */
+const BEGINNING = '{"seq":';
+
+function broken(path: string, why: string): LockError {
+  return new LockError('ERR_AUDIT_BROKEN', `the end of ${path} is no audit record: ${why}`, {path});
+}
+
+/** Cuts off what an append that was killed left behind, and nothing else. */
+function cutTorn(file: LockFile, end: number): void {
+  const {size} = fstatSync(file.fd);
+  if (size === end) return;
+  const start = Buffer.alloc(Math.min(BEGINNING.length, size - end));
+  readSync(file.fd, start, 0, start.length, end);
+  if (start.toString() !== BEGINNING.slice(0, start.length)) throw broken(file.path, 'it begins as none');
+  ftruncateSync(file.fd, end);
+}
+
+/** The last record. A file that is no audit log is refused as it is. */
 function lastRecord(file: LockFile): {end: number; record: AuditRecord | undefined} {
+  if (!fstatSync(file.fd).isFile()) throw broken(file.path, 'it is no regular file');
   const {end, line} = readTail(file.fd);
-  if (fstatSync(file.fd).size > end) ftruncateSync(file.fd, end);
-  if (line === undefined) return {end, record: undefined};
-  const record = parseRecord(line);
-  if (typeof record === 'string')
-    throw new LockError('ERR_AUDIT_BROKEN', `the last record of ${file.path}: ${record}`, {path: file.path});
+  const record = line === undefined ? undefined : parseRecord(line);
+  if (typeof record === 'string') throw broken(file.path, record);
+  cutTorn(file, end);
   return {end, record};
 }
 
 function writeRecord(file: LockFile, at: number, record: AuditRecord): void {
-  const line = Buffer.from(`${JSON.stringify(record)}\n`);
+  const line = Buffer.from(recordLine(record));
   try {
     const written = writeSync(file.fd, line, 0, line.length, at);
     if (written !== line.length) throw new SystemError(-errnoOf('ENOSPC'), 'write', file.path);
@@ -92,32 +108,72 @@ function writeRecord(file: LockFile, at: number, record: AuditRecord): void {
   }
 }
 
-/** Appends a record and returns it when it is on the disk. On failure the log is as it was, and what the record describes must not happen. */
+function recordLine(record: AuditRecord): string {
+  return `${JSON.stringify(record)}\n`;
+}
+
+/** Where records go. */
+export interface AuditSink {
+  /** Of the place, for people. */
+  readonly name: string;
+  /** Puts there what follows its last record, and resolves when it is there to stay. On failure nothing was added. */
+  append(next: (last: AuditRecord | undefined) => AuditRecord, signal?: AbortSignal): Promise<AuditRecord>;
+}
+
+/** A log in a file: one chain for all who write to it. */
+export function auditFile(path: string): AuditSink {
+  return {
+    name: path,
+    async append(next, signal) {
+      using file = LockFile.open(path, {flags: constants.O_RDWR | constants.O_CREAT | constants.O_NONBLOCK});
+      await file.wait('exclusive', {signal});
+      const {end, record: last} = lastRecord(file);
+      const record = next(last);
+      writeRecord(file, end, record);
+      await syncDescriptor(file.fd);
+      if (last === undefined) await syncDirectory(dirname(path));
+      return record;
+    },
+  };
+}
+
+/** A log that is handed on line by line: one chain for each of these. `write` resolves when somebody has the line. */
+export function auditStream(name: string, write: (line: string) => Promise<void>): AuditSink {
+  let last: AuditRecord | undefined;
+  return {
+    name,
+    async append(next) {
+      const record = next(last);
+      await write(recordLine(record));
+      last = record;
+      return record;
+    },
+  };
+}
+
+/** Appends a record to the log of STATE, or elsewhere. On failure the log is as it was, and what the record describes must not happen. */
 export async function appendAudit(
   system: System,
-  state: string,
+  to: string | AuditSink,
   event: string,
   lock: string,
   facts: Readonly<Record<string, unknown>>,
   signal?: AbortSignal,
 ): Promise<AuditRecord> {
-  using file = LockFile.open(auditPath(state), {flags: constants.O_RDWR | constants.O_CREAT});
-  await file.wait('exclusive', {signal});
-  const {end, record: last} = lastRecord(file);
+  const sink = typeof to === 'string' ? auditFile(auditPath(to)) : to;
   const by = {node: system.node, pid: process.pid, uid: system.uid, bootId: system.bootId};
-  const body = {
-    seq: (last?.seq ?? 0) + 1,
-    time: new Date(system.now()).toISOString(),
-    event,
-    lock,
-    by,
-    ...facts,
-    prev: last?.hash ?? GENESIS,
-  };
-  const record = {...body, hash: hashOf(body)} as AuditRecord;
-  writeRecord(file, end, record);
-  await syncDescriptor(file.fd);
-  return record;
+  return sink.append(last => {
+    const body = {
+      seq: (last?.seq ?? 0) + 1,
+      time: new Date(system.now()).toISOString(),
+      event,
+      lock,
+      by,
+      ...facts,
+      prev: last?.hash ?? GENESIS,
+    };
+    return {...body, hash: hashOf(body)};
+  }, signal);
 }
 
 /** Reads the log from its beginning. Yields each line with what is wrong with it, if anything is. */
@@ -144,32 +200,72 @@ async function* readLog(
   }
 }
 
-/** All records that can be read, oldest first; none when there is no log yet. */
+/** All records of a log that can be read, oldest first. Rejects with ENOENT where there is no such file. */
+export async function* auditRecordsIn(path: string): AsyncGenerator<AuditRecord> {
+  for await (const {record} of readLog(path)) if (record) yield record;
+}
+
+/** As above, of the log of STATE; none when there is no log yet. */
 export async function* auditRecords(state: string): AsyncGenerator<AuditRecord> {
   try {
-    for await (const {record} of readLog(auditPath(state))) if (record) yield record;
+    yield* auditRecordsIn(auditPath(state));
   } catch (error) {
     if (!hasCode(error, 'ENOENT')) throw error;
   }
 }
 
-/** Checks the whole chain. A log cut at its end by somebody can't be told from a shorter one: certificates name `seq` and `hash`. */
-export async function verifyAudit(state: string): Promise<AuditReport> {
-  const path = auditPath(state);
+/** Checks the whole chain of a log. One cut at its end by somebody can't be told from a shorter one: certificates name `seq` and `hash`. */
+export async function verifyAuditIn(path: string): Promise<AuditReport> {
+  using file = LockFile.open(path, {flags: constants.O_RDONLY});
+  await file.wait('shared');
+  const torn = fstatSync(file.fd).size > readTail(file.fd).end;
   const problems: {line: number; why: string}[] = [];
   let records = 0;
+  for await (const {line, record, why} of readLog(path)) {
+    if (record) records++;
+    if (why !== undefined) problems.push({line, why});
+  }
+  if (torn) problems.pop();
+  return {path, records, ok: problems.length === 0, problems, torn};
+}
+
+/** As above, of the log of STATE; one that is not there yet is whole. */
+export async function verifyAudit(state: string): Promise<AuditReport> {
+  const path = auditPath(state);
   try {
-    using file = LockFile.open(path, {flags: constants.O_RDONLY});
-    await file.wait('shared');
-    const torn = fstatSync(file.fd).size > readTail(file.fd).end;
-    for await (const {line, record, why} of readLog(path)) {
-      if (record) records++;
-      if (why !== undefined) problems.push({line, why});
-    }
-    if (torn) problems.pop();
-    return {path, records, ok: problems.length === 0, problems, torn};
+    return await verifyAuditIn(path);
   } catch (error) {
     if (hasCode(error, 'ENOENT')) return {path, records: 0, ok: true, problems: [], torn: false};
     throw error;
   }
+}
+
+/**
+ * Takes what was recorded elsewhere into the log of STATE: each record whole, as a fact of a record of our own, so that both
+ * chains can still be checked. One that is there already is left out. Rejects with ERR_AUDIT_BROKEN where the other chain is.
+ */
+export async function importAudit(
+  system: System,
+  state: string,
+  path: string,
+): Promise<{readonly added: number; readonly known: number}> {
+  const {ok, problems} = await verifyAuditIn(path);
+  if (!ok)
+    throw new LockError(
+      'ERR_AUDIT_BROKEN',
+      `${path} is not imported: line ${problems[0]?.line}: ${problems[0]?.why}`,
+      {path},
+    );
+  const known = new Set<unknown>();
+  for await (const {event, record} of auditRecords(state))
+    if (event === 'imported') known.add((record as AuditRecord).hash);
+  let added = 0;
+  let seen = 0;
+  for await (const record of auditRecordsIn(path)) {
+    seen++;
+    if (known.has(record.hash)) continue;
+    await appendAudit(system, state, 'imported', record.lock, {from: path, record});
+    added++;
+  }
+  return {added, known: seen - added};
 }

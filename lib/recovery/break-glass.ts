@@ -8,10 +8,11 @@ import {tell} from '../os/events.js';
 import {describeProcess, endProcess} from '../os/process.js';
 import {readText} from '../os/read-text.js';
 import type {System} from '../os/system.js';
-import {appendAudit} from './audit.js';
 import {drainContenders} from './contenders.js';
 import {DEFAULT_HOLD, hold} from './hold.js';
+import {checkPermitted} from './permission.js';
 import {judge, lockRecovery, type RecoverOptions, stepper, verifyUnchanged} from './recover.js';
+import {recordIntent} from './record.js';
 import {type Certificate, takeBack} from './take-back.js';
 import {letGo, type Taken, takeOver} from './takeover.js';
 import {summarize, type Verdict} from './verdict.js';
@@ -25,6 +26,8 @@ export interface BreakGlassOptions extends RecoverOptions {
   readonly reason: string;
   /** End the owner (SIGKILL) once its guard is ours. Without it the owner is let run, or stand, and is fenced. */
   readonly kill?: boolean | undefined;
+  /** Users, and groups with an @ before them, who may do it beside root; by default the owner's own user. */
+  readonly allowed?: readonly string[] | undefined;
 }
 
 /** The user that logged in, whatever was done with sudo since; undefined where the kernel does not keep it (proc_pid_loginuid(5)). */
@@ -35,16 +38,6 @@ function loginUid(system: System): number | undefined {
   } catch {
     return undefined;
   }
-}
-
-function checkPrivilege(config: ConfigLock, {owner}: Verdict): void {
-  const {uid} = config.system;
-  if (uid === 0 || (owner !== null && owner.uid === uid)) return;
-  throw new LockError(
-    'ERR_NOT_PERMITTED',
-    `only root${owner ? ` or uid ${owner.uid}` : ''} may break the glass of ${config.name}; this is uid ${uid}`,
-    {lock: config.name, path: config.file},
-  );
 }
 
 function names(verdict: Verdict, owner: number | string): boolean {
@@ -112,13 +105,13 @@ async function whatIsThere(config: ConfigLock, {bit, epoch, holders, waiters}: V
 async function declare(
   config: ConfigLock,
   verdict: Verdict,
-  {reason, kill = false, signal}: BreakGlassOptions,
+  {reason, kill = false, audit, signal}: BreakGlassOptions,
 ): Promise<void> {
   const {owner, epoch, state, evidence} = verdict;
   const who = {realUid: process.getuid?.(), loginUid: loginUid(config.system)};
   const before = await whatIsThere(config, verdict);
   const facts = {reason, kill, ...who, owner, epoch, state, evidence, before};
-  await appendAudit(config.system, config.roots.state, 'break-glass.intent', config.name, facts, signal);
+  await recordIntent(config, audit, 'break-glass.intent', facts, signal);
 }
 
 /** Ends the owner, and nobody who has its pid by now. The guard is ours already, so it does not go free. */
@@ -150,14 +143,14 @@ async function endOwner(
  * running unless `kill` is given; its next commit fails with ERR_FENCED.
  */
 export async function breakGlass(config: ConfigLock, options: BreakGlassOptions): Promise<Certificate> {
-  const {hold: bound = DEFAULT_HOLD, onStep, validate, reason, kill = false, signal} = options;
+  const {hold: bound = DEFAULT_HOLD, onStep, validate, audit, reason, kill = false, signal} = options;
   if (reason.trim() === '')
     throw new LockError('ERR_ARGUMENT', 'break-glass needs a reason; the audit keeps it');
   const step = stepper(onStep);
   using _recovery = await lockRecovery(config);
   step('recovery-lock');
   const verdict = await judge(config, step);
-  checkPrivilege(config, verdict);
+  await checkPermitted(config, verdict, options.allowed);
   checkBreakable(config, verdict);
   checkNamed(config, verdict, options);
   if (kill) checkKillable(config, verdict);
@@ -168,13 +161,13 @@ export async function breakGlass(config: ConfigLock, options: BreakGlassOptions)
   try {
     step('takeover', {from: taken.from});
     if (kill) await endOwner(config, verdict, {bound, signal, step});
-    return await forceThrough(config, verdict, taken, {bound, validate, reason, signal, step});
+    return await forceThrough(config, verdict, taken, {bound, validate, audit, reason, signal, step});
   } finally {
     letGo(taken);
   }
 }
 
-interface Means extends Pick<RecoverOptions, 'validate' | 'signal'> {
+interface Means extends Pick<RecoverOptions, 'validate' | 'audit' | 'signal'> {
   readonly bound: number;
   readonly reason: string;
   readonly step: ReturnType<typeof stepper>;
@@ -184,7 +177,7 @@ async function forceThrough(
   config: ConfigLock,
   verdict: Verdict,
   taken: Taken,
-  {bound, validate, reason, signal, step}: Means,
+  {bound, validate, audit, reason, signal, step}: Means,
 ): Promise<Certificate> {
   await using stop = await hold(config, {for: bound, signal, evict: taken.gates});
   step('hold', {acknowledgedAfter: stop.acknowledgedAfter, remaining: stop.remaining()});
@@ -205,6 +198,7 @@ async function forceThrough(
       reason,
       drained,
       validate,
+      audit,
       step(name, facts) {
         fenced ||= name === 'handover';
         return step(name, facts);

@@ -18,6 +18,8 @@ import {examine, type ExamineOptions, type Verdict} from './verdict.js';
 /** As AcquireOptions; `recover` takes an orphan back by the safe release and goes on. */
 export interface GuardedAcquireOptions extends Omit<AcquireOptions, 'onOrphan'> {
   readonly onOrphan?: OnOrphan | 'recover' | undefined;
+  /** How the orphan is recovered. */
+  readonly recovery?: Omit<RecoverOptions, 'signal' | 'reason'> | undefined;
 }
 
 /** The orphan is none any more: somebody has recovered it, or owns it by now. */
@@ -30,17 +32,17 @@ function isOutdated(error: unknown): boolean {
 /** The lock on one configuration file. Made by `openConfigLock`. */
 export class GuardedConfig extends ConfigLock {
   override async acquire(options: GuardedAcquireOptions = {}): Promise<OwnedConfig> {
-    const {onOrphan, signal} = options;
-    const recoverIt = () => this.#recoverOrWait(signal);
+    const {onOrphan, recovery, signal} = options;
+    const recoverIt = () => this.#recoverOrWait({...recovery, signal});
     return super.acquire({...options, onOrphan: onOrphan === 'recover' ? recoverIt : onOrphan});
   }
 
   /** Recovers the orphan; when others do or did, waits for them. Either way the acquisition then begins anew. */
-  async #recoverOrWait(signal: AbortSignal | undefined): Promise<void> {
+  async #recoverOrWait(options: RecoverOptions): Promise<void> {
     try {
-      await this.recover({signal, reason: 'an acquirer met the orphan'});
+      await this.recover({...options, reason: 'an acquirer met the orphan'});
     } catch (error) {
-      if (isLockError(error, 'ERR_RECOVERY_BUSY')) await waitForRecovery(this, signal);
+      if (isLockError(error, 'ERR_RECOVERY_BUSY')) await waitForRecovery(this, options.signal);
       else if (!isOutdated(error)) throw error;
     }
   }

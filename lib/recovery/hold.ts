@@ -13,7 +13,7 @@ import {emptyRoom, reenter, shutDoor} from '../lock/gate.js';
 
 /** Longest hold unless another time is asked for, in milliseconds. */
 export const DEFAULT_HOLD = 90_000;
-const LONGEST_HOLD = 86_400_000;
+export const LONGEST_HOLD = 86_400_000;
 
 export interface HoldOptions {
   /** Bound in milliseconds, from the call on: for the acknowledgement and the hold together. */

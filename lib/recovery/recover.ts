@@ -1,16 +1,18 @@
 /** How is a lock taken back from the dead? The safe release: proof, audit, hold, no contender, handover, clean, ALL CLEAR. */
 import {LockError} from '../errors.js';
 import type {ConfigLock} from '../lock/config-lock.js';
+import {checkModule} from '../lock/layout.js';
 import type {ReadRecord} from '../lock/owner-record.js';
 import {monotonic} from '../os/deadline.js';
 import {tell} from '../os/events.js';
 import {LockFile} from '../os/lock-file.js';
 import {findHolders} from '../os/lock-survey.js';
-import {appendAudit} from './audit.js';
+import type {AuditSink} from './audit.js';
 import {examineClaim, ownerOnRecord, readSetBit} from './claim.js';
 import type {ValidateFile} from './clean.js';
 import {drainContenders} from './contenders.js';
 import {DEFAULT_HOLD, hold} from './hold.js';
+import {recordIntent} from './record.js';
 import {type Certificate, type OnStep, type StepName, takeBack} from './take-back.js';
 import {examine, summarize, type Verdict} from './verdict.js';
 
@@ -23,6 +25,8 @@ export interface RecoverOptions {
   readonly validate?: ValidateFile | undefined;
   /** Why, for the audit and for whoever meets the lock meanwhile. */
   readonly reason?: string | undefined;
+  /** Where the records go instead of STATE's log. */
+  readonly audit?: AuditSink | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -50,8 +54,9 @@ export async function lockRecovery(config: ConfigLock): Promise<LockFile> {
   );
 }
 
-/** The verdict that a recovery begins with, as a step. */
+/** The verdict that a recovery begins with, as a step. Rejects with ERR_MODULE_MISSING where the bit is out of sight, and with it whatever was to be proven. */
 export async function judge(config: ConfigLock, step: ReturnType<typeof stepper>): Promise<Verdict> {
+  checkModule(config.system, config.bit);
   const verdict = await examine(config);
   const {state, owner, epoch} = verdict;
   step('verdict', {state, summary: summarize(verdict), owner, epoch});
@@ -98,24 +103,19 @@ function verifyStillDead(config: ConfigLock, verdict: Verdict, read: ReadRecord)
 
 /**
  * Takes a lock back from an owner that is proven dead. Rejects with ERR_NOT_DEAD (its `verdict` says which: FREE,
- * ALIVE, FROZEN, UNKNOWN), ERR_HOLD_REFUSED, ERR_CONTENDED, ERR_RECOVERY_BUSY or ERR_NOT_CLEAN. Killed between any two steps, running
+ * ALIVE, FROZEN, UNKNOWN), ERR_AUDIT_REFUSED, ERR_HOLD_REFUSED, ERR_CONTENDED, ERR_RECOVERY_BUSY, ERR_NOT_CLEAN or ERR_UNRECORDED. Killed between any two steps, running
  * it again finishes.
  */
 export async function recover(config: ConfigLock, options: RecoverOptions = {}): Promise<Certificate> {
-  const {hold: bound = DEFAULT_HOLD, onStep, validate, reason = 'the owner is proven dead', signal} = options;
+  const {hold: bound = DEFAULT_HOLD, onStep, validate, audit, signal} = options;
+  const {reason = 'the owner is proven dead'} = options;
   const step = stepper(onStep);
   using _recovery = await lockRecovery(config);
   step('recovery-lock');
   const verdict = await judge(config, step);
   if (verdict.state !== 'DEAD') throw notDead(config, verdict);
-  await appendAudit(
-    config.system,
-    config.roots.state,
-    'recover.intent',
-    config.name,
-    {reason, owner: verdict.owner, epoch: verdict.epoch, evidence: verdict.evidence},
-    signal,
-  );
+  const facts = {reason, owner: verdict.owner, epoch: verdict.epoch, evidence: verdict.evidence};
+  await recordIntent(config, audit, 'recover.intent', facts, signal);
   tell(config.paths.directory, {event: 'intent', epoch: verdict.epoch, forced: false});
   step('intent');
   await using stop = await hold(config, {for: bound, signal});
@@ -134,6 +134,7 @@ export async function recover(config: ConfigLock, options: RecoverOptions = {}):
     reason,
     drained,
     validate,
+    audit,
     step,
     verify: read => verifyStillDead(config, verdict, read),
   });

@@ -15,10 +15,11 @@ import {
 } from '../lock/owner-record.js';
 import {tell} from '../os/events.js';
 import {hasCode} from '../os/system-error.js';
-import {appendAudit, type AuditRecord} from './audit.js';
+import type {AuditRecord, AuditSink} from './audit.js';
 import {type Cleaned, cleanConfig, type ValidateFile} from './clean.js';
 import type {Contender} from './contenders.js';
 import type {Hold} from './hold.js';
+import {recordAllClear} from './record.js';
 import type {Verdict} from './verdict.js';
 
 /** Names of the steps, in their order. */
@@ -78,6 +79,7 @@ export interface TakeBack {
   readonly reason: string;
   readonly drained: readonly Contender[];
   readonly validate: ValidateFile | undefined;
+  readonly audit: AuditSink | undefined;
   readonly step: (name: StepName, facts?: Readonly<Record<string, unknown>>) => number;
   /** Judges once more, guard in hand; throws to end it here, with nothing changed. */
   readonly verify: (read: ReadRecord) => void;
@@ -212,13 +214,7 @@ async function certify(
     removedShadows: cleaned.removed,
     drained,
   };
-  const {seq, hash, time}: AuditRecord = await appendAudit(
-    config.system,
-    config.roots.state,
-    'all-clear',
-    config.name,
-    facts,
-  );
+  const {seq, hash, time}: AuditRecord = await recordAllClear(config, work.audit, facts);
   const {owner: _, ...shown} = facts;
   const by = {node: config.system.node, pid: process.pid, uid: config.system.uid};
   const certificate = {lock: config.name, ...shown, by, at: time, verdict, audit: {seq, hash}};

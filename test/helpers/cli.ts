@@ -10,8 +10,9 @@ import type {Readable, Writable} from 'node:stream';
 import {fileURLToPath} from 'node:url';
 import type {ExecutionContext} from 'ava';
 import {waitForExit} from '../../lib/os/process.js';
+import {sanitizers} from './here.js';
 
-const MAIN = fileURLToPath(new URL('../../lib/cli/main.js', import.meta.url));
+export const MAIN = fileURLToPath(new URL('../../lib/cli/main.js', import.meta.url));
 
 export interface Ended {
   readonly code: number | null;
@@ -53,6 +54,18 @@ export class Started {
     return this.#unread.shift() ?? '';
   }
 
+  /** Reads stdout up to a line with that text; false when it ends before. */
+  async reaches(text: string): Promise<boolean> {
+    let over = false;
+    const end = this.ended.then(() => (over = true));
+    for (;;) {
+      for (let line = this.#unread.shift(); line !== undefined; line = this.#unread.shift())
+        if (line.includes(text)) return true;
+      if (over) return false;
+      await Promise.race([once(this.#lines, 'line'), end]);
+    }
+  }
+
   /** Resolves when stderr has that text. */
   async says(text: string): Promise<void> {
     while (!this.#seen.stderr.includes(text)) await once(this.child.stderr, 'data');
@@ -78,10 +91,22 @@ export interface Bench {
   readonly file: string;
   readonly name: string;
   readonly roots: {readonly run: string; readonly state: string; readonly bits: string};
+  /** Directory of the policy, which is not there unless a test makes it. */
+  readonly policy: string;
+  /** The variables that say all that, and what a program can't do without. */
+  readonly env: Readonly<Record<string, string>>;
   /** Runs when the test has ended. */
   teardown(act: () => void): void;
   start(...args: string[]): Started;
   run(args: readonly string[], options?: {input?: string}): Promise<Ended>;
+  /** Runs it as the last words of another command, `unshare` or a shell say; `env` instead of the usual environment. */
+  runUnder(
+    command: readonly string[],
+    args: readonly string[],
+    options?: {readonly env?: Readonly<Record<string, string>>},
+  ): Promise<Ended>;
+  /** Starts any command, in an environment of its own. */
+  startCommand(command: readonly string[], env: Readonly<Record<string, string | undefined>>): Started;
   /** Runs a command whose result is one JSON value. */
   json<T = Record<string, unknown>>(...args: string[]): Promise<T>;
 }
@@ -89,13 +114,12 @@ export interface Bench {
 export const NAME = 'aim_lock_config';
 export const HOT = `ERROR: ${NAME}.conf: HOT`;
 
-function spawnIn(t: ExecutionContext, {run, state, bits}: Bench['roots'], args: readonly string[]): Started {
-  const env = {...process.env, LOCKSMITH_RUN: run, LOCKSMITH_STATE: state, LOCKSMITH_BITS: bits};
-  const started = new Started(
-    spawn(process.execPath, [MAIN, ...args], {env, stdio: ['pipe', 'pipe', 'pipe']}),
-  );
-  t.teardown(() => started.child.kill('SIGKILL'));
-  return started;
+/** Where a command looks for its state and its policy. */
+function places({
+  roots: {run, state, bits},
+  policy,
+}: Pick<Bench, 'roots' | 'policy'>): Record<string, string> {
+  return {LOCKSMITH_RUN: run, LOCKSMITH_STATE: state, LOCKSMITH_BITS: bits, LOCKSMITH_POLICY: policy};
 }
 
 export function bench(t: ExecutionContext): Bench {
@@ -106,7 +130,15 @@ export function bench(t: ExecutionContext): Bench {
   mkdirSync(join(directory, 'etc'));
   const file = join(directory, 'etc', `${NAME}.conf`);
   writeFileSync(file, 'old\n');
-  const start = (...args: string[]) => spawnIn(t, roots, args);
+  const policy = join(directory, 'policy');
+  const own = {...places({roots, policy}), ...sanitizers()};
+  const env = {...process.env, ...own};
+  const startCommand: Bench['startCommand'] = ([program = '', ...args], another) => {
+    const started = new Started(spawn(program, args, {env: another, stdio: ['pipe', 'pipe', 'pipe']}));
+    t.teardown(() => started.child.kill('SIGKILL'));
+    return started;
+  };
+  const start = (...args: string[]) => startCommand([process.execPath, MAIN, ...args], env);
   const runIt: Bench['run'] = async (args, {input = ''} = {}) => {
     const started = start(...args);
     started.child.stdin.end(input);
@@ -117,9 +149,17 @@ export function bench(t: ExecutionContext): Bench {
     file,
     name: NAME,
     roots,
+    policy,
+    env: own,
     teardown: act => t.teardown(act),
     start,
     run: runIt,
+    startCommand,
+    async runUnder(command, args, {env: another = env} = {}) {
+      const started = startCommand([...command, process.execPath, MAIN, ...args], another);
+      started.child.stdin.end();
+      return started.ended;
+    },
     async json<T>(...args: string[]): Promise<T> {
       const {stdout} = await runIt([...args, '--json']);
       return JSON.parse(stdout) as T;

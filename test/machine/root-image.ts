@@ -13,7 +13,7 @@ import {basename, dirname, join} from 'node:path';
 import {run} from './command.js';
 import {MODULE} from './kernel-module.js';
 
-const FOLDERS = 'bin etc proc sys dev tmp run root var usr/bin vm/bin vm/build/Release'.split(' ');
+const FOLDERS = 'bin etc proc sys dev tmp run root var/lib usr/bin vm/bin vm/build/Release'.split(' ');
 
 const ACCOUNTS = {
   passwd: [

@@ -5,11 +5,12 @@ import {acquireAsGiven, refusal} from '../acquire.js';
 import type {CommandSpec, Given} from '../command.js';
 import {tellFailure} from '../failure.js';
 import {note, print, printJson} from '../output.js';
+import {POLICY_OPTIONS, type PolicyGiven, policyFor, recoveryOptions} from '../policy.js';
 import {findTarget} from '../resolve.js';
 import {interruption} from '../signals.js';
 import {recoverVisibly} from '../steps.js';
 
-interface BitGiven extends Given {
+interface BitGiven extends Given, PolicyGiven {
   readonly purpose?: string;
 }
 
@@ -43,8 +44,10 @@ async function set(config: GuardedConfig, options: BitGiven, signal: AbortSignal
   return EXIT.done;
 }
 
-async function clear(config: GuardedConfig, {json}: BitGiven, signal: AbortSignal): Promise<number> {
-  return recoverVisibly(config, {reason: 'bit cleared by hand', signal}, json);
+async function clear(config: GuardedConfig, options: BitGiven, signal: AbortSignal): Promise<number> {
+  const {settings} = (await policyFor(options)).of(config.name);
+  const how = {...recoveryOptions({}, settings), reason: 'bit cleared by hand', signal};
+  return recoverVisibly(config, how, options);
 }
 
 const ACTS: ReadonlyMap<string | undefined, Act> = new Map([
@@ -61,7 +64,7 @@ export const bitCommand: CommandSpec<BitGiven> = {
     ['<lock>', 'NAME of a lock, or the FILE that it guards'],
     ['[value]', '1: set it and leave it set; 0: clear it by the safe release, as `locksmith recover`'],
   ],
-  options: [{flags: '--purpose <text>', what: 'why it is set; whoever meets it reads it'}],
+  options: [{flags: '--purpose <text>', what: 'why it is set; whoever meets it reads it'}, ...POLICY_OPTIONS],
   examples: [
     ['locksmith bit aim_lock_config', '0 or 1, also as exit status'],
     ['locksmith bit aim_lock_config 1 --purpose "maintenance until noon"', 'nobody may use the file'],

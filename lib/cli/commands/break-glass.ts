@@ -1,18 +1,21 @@
 /** `locksmith break-glass`: how is a lock taken by force, and audited? */
+import {AUDIT_OPTION, auditSink} from '../audit-to.js';
 import type {CommandSpec, Given} from '../command.js';
+import {POLICY_OPTIONS, type PolicyGiven, policyFor, recoveryOptions} from '../policy.js';
 import {findTarget} from '../resolve.js';
 import {interruption} from '../signals.js';
 import {HOLD_OPTION, takeBackVisibly} from '../steps.js';
 import {parseEpoch} from '../units.js';
-import {VALIDATE_OPTION, validatorOf} from '../validator.js';
+import {VALIDATE_OPTION} from '../validator.js';
 
-interface BreakGlassGiven extends Given {
+interface BreakGlassGiven extends Given, PolicyGiven {
   readonly owner: string;
   readonly epoch: number;
   readonly reason: string;
   readonly kill?: true;
-  readonly hold: number;
+  readonly hold?: number;
   readonly validate?: string;
+  readonly auditTo?: string;
 }
 
 export const breakGlassCommand: CommandSpec<BreakGlassGiven> = {
@@ -34,6 +37,8 @@ export const breakGlassCommand: CommandSpec<BreakGlassGiven> = {
     },
     HOLD_OPTION,
     VALIDATE_OPTION,
+    AUDIT_OPTION,
+    ...POLICY_OPTIONS,
   ],
   examples: [
     [
@@ -43,19 +48,34 @@ export const breakGlassCommand: CommandSpec<BreakGlassGiven> = {
   ],
   about:
     'Skips no epoch, no hold and no cleaning. The guard is taken over before anything else happens, so that the lock never goes free. The old owner keeps running unless --kill is given, ' +
-    'and its next commit fails: it is fenced. Needs root, or the user that owns the lock, and the right to trace its process.',
+    'and its next commit fails: it is fenced. Needs root, whom the policy names, or where it names nobody the user that owns the lock, and the right to trace its process.',
   exits: [
     [0, 'ALL CLEAR'],
     [1, 'no: owner or epoch are others by now, the lock is free, or its guard can not be taken over'],
-    [2, 'no such lock, or a failure'],
+    [2, 'no such lock, the file is not clean, the audit log takes no record, or another failure'],
     [64, 'usage: owner, epoch and reason must all be given'],
+    [69, '/proc is not mounted, or the kernel module of the bit is not loaded'],
+    [74, 'ALL CLEAR, but the audit log took no record of that; the lock is free'],
     [75, 'a recovery is under way, or the hold ended too soon'],
     [77, 'not permitted'],
   ],
-  async run([target = ''], {validate, json, ...named}) {
-    const config = await findTarget(target);
+  async run([target = ''], given) {
+    const {owner, epoch, reason, kill} = given;
+    const policy = await policyFor(given);
+    const config = await findTarget(target, policy);
+    const {settings} = policy.of(config.name);
     using interrupted = interruption();
-    const options = {...named, validate: validatorOf(validate), signal: interrupted.signal};
-    return await takeBackVisibly(onStep => config.breakGlass({...options, onStep}), json);
+    const options = {
+      ...recoveryOptions(given, settings),
+      owner,
+      epoch,
+      reason,
+      kill,
+      // Without the policy nobody knows whom it would name.
+      allowed: given.policy === false ? [] : settings['break-glass'],
+      audit: auditSink(given.auditTo),
+      signal: interrupted.signal,
+    };
+    return await takeBackVisibly(onStep => config.breakGlass({...options, onStep}), given);
   },
 };

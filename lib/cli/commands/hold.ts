@@ -6,12 +6,14 @@ import {runChild} from '../child.js';
 import type {CommandSpec, Given} from '../command.js';
 import {note, print, printJson} from '../output.js';
 import {showProgress} from '../progress.js';
+import {POLICY_OPTIONS, type PolicyGiven, policyFor, recoveryOptions} from '../policy.js';
 import {NAME_OPTION, openTarget} from '../resolve.js';
 import {Interrupted, interruption} from '../signals.js';
 import {parseDuration, showDuration} from '../units.js';
 
-interface HoldGiven extends Given {
-  readonly for: number;
+interface HoldGiven extends Given, PolicyGiven {
+  /** Milliseconds. */
+  readonly for?: number;
   readonly name?: string;
 }
 
@@ -88,12 +90,11 @@ export const holdCommand: CommandSpec<HoldGiven> = {
   options: [
     {
       flags: '--for <duration>',
-      what: 'how long at most: 90s, 500ms, 2m',
+      what: 'how long at most: 90s, 500ms, 2m; by default as the policy says, else 90s',
       parse: parseDuration,
-      fallback: DEFAULT_HOLD,
-      shown: '90s',
     },
     NAME_OPTION,
+    ...POLICY_OPTIONS,
   ],
   examples: [
     ['locksmith hold aim_lock_config --for 90s', 'until Ctrl-C, 90 seconds at most'],
@@ -110,8 +111,11 @@ export const holdCommand: CommandSpec<HoldGiven> = {
     [64, 'usage'],
     [75, 'the hold ended before the program did'],
   ],
-  async run([target = '', ...command], {for: bound, name, json}) {
-    const config = await openTarget(target, name);
+  async run([target = '', ...command], given) {
+    const {name, json} = given;
+    const policy = await policyFor(given);
+    const config = await openTarget(target, name, policy);
+    const {hold: bound = DEFAULT_HOLD} = recoveryOptions({hold: given.for}, policy.of(config.name).settings);
     await using stop = await askForHold(config, bound, json);
     acknowledge(config, stop, json);
     if (command.length > 0) return await keepFor(config, stop, command);

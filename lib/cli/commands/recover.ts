@@ -3,19 +3,22 @@ import {EXIT} from '../../errors.js';
 import {listContenders} from '../../recovery/contenders.js';
 import type {GuardedConfig} from '../../recovery/guarded-config.js';
 import type {State} from '../../recovery/verdict.js';
+import {AUDIT_OPTION, auditSink} from '../audit-to.js';
 import type {CommandSpec, Given} from '../command.js';
 import {print, printJson} from '../output.js';
+import {POLICY_OPTIONS, type PolicyGiven, policyFor, recoveryOptions} from '../policy.js';
 import {reportLines, toReport} from '../report.js';
 import {findTarget} from '../resolve.js';
 import {interruption} from '../signals.js';
 import {contenderText, HOLD_OPTION, recoverVisibly} from '../steps.js';
-import {VALIDATE_OPTION, validatorOf} from '../validator.js';
+import {VALIDATE_OPTION} from '../validator.js';
 
-interface RecoverGiven extends Given {
-  readonly hold: number;
+interface RecoverGiven extends Given, PolicyGiven {
+  readonly hold?: number;
   readonly dryRun?: true;
   readonly validate?: string;
   readonly reason?: string;
+  readonly auditTo?: string;
 }
 
 const NOT_DEAD = {status: EXIT.no, plan: 'nothing: recovery takes only from the proven dead'};
@@ -66,6 +69,8 @@ export const recoverCommand: CommandSpec<RecoverGiven> = {
     {flags: '--dry-run', what: 'say what would be done, and change nothing'},
     VALIDATE_OPTION,
     {flags: '--reason <text>', what: 'why; the audit log keeps it'},
+    AUDIT_OPTION,
+    ...POLICY_OPTIONS,
   ],
   examples: [
     ['locksmith recover aim_lock_config', 'the safe release'],
@@ -75,21 +80,34 @@ export const recoverCommand: CommandSpec<RecoverGiven> = {
     'Proof, audit, hold, no contender left, handover, cleaning, ALL CLEAR: the lock is never free in between, and an update that was cut short is finished or rolled back. ' +
     'Killed at any step, running it again finishes.',
   exits: [
-    [0, 'ALL CLEAR, or nothing to recover; with --dry-run: so it would end'],
-    [1, 'no: the owner is not proven dead, or a contender remains; nothing was changed'],
-    [2, 'no such lock, or a failure'],
+    [0, 'ALL CLEAR'],
+    [0, 'the lock is free: nothing to recover'],
+    [1, 'the owner is not proven dead: ALIVE, FROZEN or UNKNOWN; nothing was changed'],
+    [1, 'a contender remains, and is named; nothing was changed'],
+    [1, 'not everybody came to the hold point, and who; nothing was changed'],
+    [2, 'taken back, but the file is not clean: the bit stays set, and running it again finishes'],
+    [2, 'the audit log takes no record, or STATE is not there: nothing was changed; see --audit-to'],
+    [2, 'no such lock, a policy with a fault, or another failure'],
     [64, 'usage'],
-    [75, 'another recovery is under way, or the hold ended too soon'],
+    [69, '/proc is not mounted, or the kernel module of the bit is not loaded: nothing can be proven'],
+    [74, 'ALL CLEAR, but the audit log took no record of that; the lock is free'],
+    [75, 'another recovery is under way'],
+    [75, 'the hold ended before the work did: running it again finishes'],
     [77, 'not permitted'],
+    ['128+N', 'ended by signal N while it waited: running it again finishes'],
   ],
-  async run([target = ''], {hold, dryRun, validate, reason, json}) {
-    const config = await findTarget(target);
-    if (dryRun) return rehearse(config, json);
+  async run([target = ''], given) {
+    const policy = await policyFor(given);
+    const config = await findTarget(target, policy);
+    const {settings} = policy.of(config.name);
+    if (given.dryRun) return rehearse(config, given.json);
     using interrupted = interruption();
-    return await recoverVisibly(
-      config,
-      {hold, reason, validate: validatorOf(validate), signal: interrupted.signal},
-      json,
-    );
+    const options = {
+      ...recoveryOptions(given, settings),
+      reason: given.reason,
+      audit: auditSink(given.auditTo),
+      signal: interrupted.signal,
+    };
+    return await recoverVisibly(config, options, given);
   },
 };

@@ -4,11 +4,18 @@ import type {Cycle} from '../../lock/config-lock.js';
 import {findHolders} from '../../os/lock-survey.js';
 import {describeProcess, waitForExit} from '../../os/process.js';
 import type {GuardedConfig} from '../../recovery/guarded-config.js';
-import {ACQUIRE_OPTIONS, type AcquireGiven, acquireAsGiven, enterAsGiven} from '../acquire.js';
+import {
+  ACQUIRE_OPTIONS,
+  type AcquireGiven,
+  type AcquireHow,
+  acquireAsGiven,
+  enterAsGiven,
+} from '../acquire.js';
 import {runChild} from '../child.js';
 import type {CommandSpec} from '../command.js';
 import {tellFailure} from '../failure.js';
 import {note} from '../output.js';
+import {policyFor, recoveryOptions} from '../policy.js';
 import {openTarget} from '../resolve.js';
 import {interruption} from '../signals.js';
 import {parseStatus} from '../units.js';
@@ -50,7 +57,7 @@ async function waitForHeirs(config: GuardedConfig): Promise<void> {
 async function runAsOwner(
   config: GuardedConfig,
   command: readonly string[],
-  options: RunGiven,
+  options: AcquireHow,
   signal: AbortSignal,
 ): Promise<number> {
   const owned = await acquireAsGiven(config, options, signal);
@@ -80,7 +87,7 @@ async function runInCycle(
 async function runLocked(
   config: GuardedConfig,
   command: readonly string[],
-  options: RunGiven,
+  options: RunGiven & AcquireHow,
 ): Promise<number> {
   using interrupted = interruption();
   const run = options.shared ? runInCycle : runAsOwner;
@@ -125,7 +132,10 @@ export const runCommand: CommandSpec<RunGiven> = {
   ],
   async run([target = '', ...command], options) {
     try {
-      return await runLocked(await openTarget(target, options.name), command, options);
+      const policy = await policyFor(options);
+      const config = await openTarget(target, options.name, policy);
+      const recovery = recoveryOptions({}, policy.of(config.name).settings);
+      return await runLocked(config, command, {...options, recovery});
     } catch (error) {
       if (!isLockError(error) || !NOT_HAD.has(error.code)) throw error;
       tellFailure(error, options);

@@ -4,9 +4,10 @@ import {buffer} from 'node:stream/consumers';
 import {EXIT, LockError} from '../../errors.js';
 import type {UpdateResult} from '../../lock/update.js';
 import type {GuardedConfig} from '../../recovery/guarded-config.js';
-import {ACQUIRE_OPTIONS, type AcquireGiven, acquireAsGiven} from '../acquire.js';
+import {ACQUIRE_OPTIONS, type AcquireGiven, type AcquireHow, acquireAsGiven} from '../acquire.js';
 import type {CommandSpec} from '../command.js';
 import {note, print, printJson} from '../output.js';
+import {policyFor, recoveryOptions} from '../policy.js';
 import {openTarget} from '../resolve.js';
 import {interruption} from '../signals.js';
 import {VALIDATE_OPTION, validatorOf} from '../validator.js';
@@ -16,6 +17,9 @@ interface UpdateGiven extends AcquireGiven {
   readonly comment?: string;
 }
 
+/** With what the policy adds. */
+type UpdateHow = AcquireHow & Pick<UpdateGiven, 'comment'> & {readonly validate: string | undefined};
+
 /** All of stdin, before the lock is taken: however slow its writer is, nobody waits for it. */
 async function readNextContent(): Promise<Buffer> {
   if (process.stdin.isTTY)
@@ -23,7 +27,7 @@ async function readNextContent(): Promise<Buffer> {
   return buffer(process.stdin);
 }
 
-async function update(config: GuardedConfig, content: Buffer, options: UpdateGiven): Promise<UpdateResult> {
+async function update(config: GuardedConfig, content: Buffer, options: UpdateHow): Promise<UpdateResult> {
   using interrupted = interruption();
   const {signal} = interrupted;
   const owned = await acquireAsGiven(config, options, signal);
@@ -72,8 +76,12 @@ export const updateCommand: CommandSpec<UpdateGiven> = {
   ],
   async run([target = ''], options) {
     const content = await readNextContent();
-    const config = await openTarget(target, options.name);
-    const result = await update(config, content, options);
+    const policy = await policyFor(options);
+    const config = await openTarget(target, options.name, policy);
+    const {settings} = policy.of(config.name);
+    const validate = options.validate ?? settings.validate;
+    const recovery = recoveryOptions({validate}, settings);
+    const result = await update(config, content, {...options, validate, recovery});
     if (options.json) printJson({name: config.name, file: config.file, ...result});
     else show(config, result);
     return EXIT.done;

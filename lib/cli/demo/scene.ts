@@ -32,6 +32,8 @@ function environment({roots}: Node): NodeJS.ProcessEnv {
     LOCKSMITH_RUN: roots.run,
     LOCKSMITH_STATE: roots.state,
     LOCKSMITH_BITS: roots.bits,
+    // None: what this machine's says is not for its locks.
+    LOCKSMITH_POLICY: join(roots.run, 'policy'),
   };
 }
 

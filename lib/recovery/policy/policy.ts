@@ -1,0 +1,66 @@
+/** What is a policy? What the files of one directory say on locks, and where each of them says it. */
+import type {QuiesceSpec} from '../quiesce/spec.js';
+
+/** A place in a policy file; both counted from 1. */
+export interface Place {
+  readonly file: string;
+  readonly line: number;
+  readonly column: number;
+}
+
+/** What can be said of a lock. */
+export interface Settings {
+  /** The file that the lock guards; of names only. */
+  readonly file?: string | undefined;
+  /** Shell command that refuses a content, as --validate. */
+  readonly validate?: string | undefined;
+  /** Bound of a hold in milliseconds. */
+  readonly hold?: number | undefined;
+  /** May the lock be recovered without a person who asks for it? */
+  readonly recover?: 'automatic' | 'manual' | undefined;
+  /** Users, and groups with an @ before them, who may break the glass. */
+  readonly 'break-glass'?: readonly string[] | undefined;
+  /** How many nodes get a new content first. */
+  readonly canary?: number | undefined;
+  /** What is stopped during a hold beside those who pass the gate. */
+  readonly quiesce?: readonly QuiesceSpec[] | undefined;
+}
+
+export type Setting = keyof Settings;
+
+/** What a file says of one name or pattern. */
+export interface PolicyEntry {
+  /** The name of a lock, or a pattern in which `*` stands for any letters. */
+  readonly name: string;
+  readonly place: Place;
+  readonly settings: Settings;
+  /** Where each setting stands. */
+  readonly places: ReadonlyMap<Setting, Place>;
+}
+
+/** What is wrong, and where; a file that can't be read has no lines. */
+export interface PolicyProblem {
+  readonly file: string;
+  readonly line: number | null;
+  readonly column: number | null;
+  /** Path of the key, `locks.aim_lock_config.hold` say; null for what is wrong with the file as a whole. */
+  readonly key: string | null;
+  readonly what: string;
+}
+
+/** What reading gave. With problems, nothing of it must be relied on. */
+export interface PolicyReading {
+  /** The files that were read, in their order. */
+  readonly files: readonly string[];
+  readonly entries: readonly PolicyEntry[];
+  readonly problems: readonly PolicyProblem[];
+}
+
+export function isPattern(name: string): boolean {
+  return name.includes('*');
+}
+
+/** `/etc/locksmith/aim.yaml:3` */
+export function placeText({file, line}: Place): string {
+  return `${file}:${line}`;
+}
