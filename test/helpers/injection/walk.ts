@@ -4,7 +4,7 @@
  */
 import {spawn} from 'node:child_process';
 import {fixture} from '../native.js';
-import {Started} from '../cli.js';
+import {Started} from '../started.js';
 import {NEW, type Ends, openScratch} from '../scratch.js';
 import {attach, type Outcome, traceable} from '../stepper.js';
 import {callsThatMayFail, CHANGING, type InjectedError} from './calls.js';
