@@ -1,12 +1,12 @@
 /** How is a lock taken from anyone, living or unknown? The audited force path; it skips no epoch, no hold and no cleaning. */
-import {readFileSync} from 'node:fs';
-import {isLockError, LockError} from '../errors.js';
+import {LockError} from '../errors.js';
 import type {ConfigLock} from '../lock/config-lock.js';
 import {listShadows} from '../lock/shadow.js';
 import {hashFile} from '../lock/update.js';
 import {Deadline} from '../os/deadline.js';
 import {tell} from '../os/events.js';
 import {describeProcess, endProcess} from '../os/process.js';
+import {readText} from '../os/read-text.js';
 import type {System} from '../os/system.js';
 import {drainContenders} from './contenders.js';
 import {DEFAULT_HOLD, hold} from './hold.js';
@@ -33,7 +33,7 @@ export interface BreakGlassOptions extends RecoverOptions {
 /** The user that logged in, whatever was done with sudo since; undefined where the kernel does not keep it (proc_pid_loginuid(5)). */
 function loginUid(system: System): number | undefined {
   try {
-    const uid = Number(readFileSync(`${system.procRoot}/self/loginuid`, 'utf8'));
+    const uid = Number(readText(`${system.procRoot}/self/loginuid`));
     return uid === 0xffffffff ? undefined : uid;
   } catch {
     return undefined;
@@ -211,10 +211,9 @@ async function forceThrough(
     onContenders: contenders => step('contenders', {contenders}),
   });
   if (drained.length === 0) step('contenders', {contenders: []});
-  // The old owner still has the description open: closing our copy alone would leave the guard locked.
-  const giveBack = () => taken.guard.unlock();
+  let fenced = false;
   try {
-    const certificate = await takeBack({
+    return await takeBack({
       config,
       hold: stop,
       verdict,
@@ -223,13 +222,15 @@ async function forceThrough(
       drained,
       validate,
       audit,
-      step,
+      step(name, facts) {
+        fenced ||= name === 'handover';
+        return step(name, facts);
+      },
       verify: read => verifyUnchanged(config, verdict, read),
     });
-    giveBack();
-    return certificate;
-  } catch (error) {
-    if (isLockError(error, 'ERR_UNRECORDED')) giveBack();
-    throw error;
+  } finally {
+    // The old owner still has the description open: closing our copy alone would leave the guard locked, also for whoever
+    // takes the lock back from us should we have failed.
+    if (fenced) taken.guard.unlock();
   }
 }

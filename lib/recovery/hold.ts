@@ -161,20 +161,20 @@ function checkedFences(fences: readonly string[]): readonly string[] {
   return fences;
 }
 
+function openTurn({roots}: ConfigLock): LockFile {
+  return LockFile.open(join(roots.run, 'quiesce'), {flags: constants.O_RDWR | constants.O_CREAT});
+}
+
 /**
  * Waits until no other hold stops orchestrators or is still restoring them: two that stop the same one would each take it for
  * stopped when the other lets it go on. Rejects with ERR_HOLD_REFUSED at the deadline.
  */
-async function takeTurn({config, deadline, bound}: Parts): Promise<LockFile> {
-  const path = join(config.roots.run, 'quiesce');
-  const turn = LockFile.open(path, {flags: constants.O_RDWR | constants.O_CREAT});
+async function takeTurn(turn: LockFile, {config, deadline, bound, supervisor}: Parts): Promise<void> {
   try {
     await turn.wait('exclusive', {signal: deadline.signal});
-    return turn;
   } catch (error) {
-    turn.close();
     if (!deadline.expired) throw error;
-    const pids = await others(config, path);
+    const pids = await others(config, turn.path, supervisor);
     throw new LockError(
       'ERR_HOLD_REFUSED',
       `${whoever(pids)} has orchestrators stopped for another hold, and did not let them go on within ${bound} ms`,
@@ -199,26 +199,35 @@ export async function hold(
   const {deadline} = parts;
   tell(config.paths.directory, {event: 'hold-asked'});
   try {
-    if (adapters.length > 0) parts.turn = await takeTurn(parts);
-    await shutDoor(gate, deadline.signal);
+    const turn = adapters.length > 0 ? openTurn(config) : undefined;
+    if (turn) parts.turn = turn;
+    // First the supervisor: were we stopped in between, the door would stay shut without a bound.
     const supervisor = HoldSupervisor.start({
       gate,
-      turn: parts.turn,
+      turn,
       milliseconds: deadline.remaining(),
       fences,
       stoppables: adapters,
     });
     parts.supervisor = supervisor;
+    if (turn) await takeTurn(turn, parts);
+    await shutDoor(gate, deadline.signal);
     for (const share of evict) share.unlock();
     await emptyRoom(gate, deadline.signal);
     // In this order: an orchestrator that is stopped inside a cycle would never leave the room.
     const acknowledgements = await quiesceAll(adapters, supervisor, deadline);
-    const remaining = deadline.remaining();
-    tell(config.paths.directory, {event: 'hold-acknowledged', remaining, evicted: evict.length});
-    return new Hold({...parts, supervisor}, acknowledgements);
+    const granted = new Hold({...parts, supervisor}, acknowledgements);
+    // We may have been stopped meanwhile, or the supervisor killed: what has no bound is no hold.
+    granted.assertInForce();
+    tell(config.paths.directory, {
+      event: 'hold-acknowledged',
+      remaining: granted.remaining(),
+      evicted: evict.length,
+    });
+    return granted;
   } catch (error) {
     const reason = error instanceof LockError || !deadline.signal.aborted ? error : await refused(parts);
-    // The door is still shut by ourselves, so nobody can be in the way of those who were evicted.
+    // Whoever was evicted was so behind a door that we still keep shut, so nobody can be in the way.
     if (parts.supervisor) for (const share of evict) reenter(share);
     throw (await letGo(parts, reason)) ?? reason;
   }

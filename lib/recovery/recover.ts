@@ -53,9 +53,8 @@ export function holdFacts(stop: Hold): Readonly<Record<string, unknown>> {
 
 /** One recoverer at a time. The caller closes what it gets. Throws ERR_RECOVERY_BUSY and names the other. */
 export async function lockRecovery(config: ConfigLock): Promise<LockFile> {
-  const file = LockFile.open(config.paths.recovery);
-  if (file.try('exclusive')) return file;
-  file.close();
+  const file = LockFile.tryOpen(config.paths.recovery, 'exclusive');
+  if (file) return file;
   const pids = await findHolders(config.system, config.paths.recovery);
   throw new LockError(
     'ERR_RECOVERY_BUSY',

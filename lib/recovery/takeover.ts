@@ -140,10 +140,8 @@ function copyVisibly(config: ConfigLock, pids: readonly number[], holding: Itera
  * it to a contender. Changes nothing else. Rejects with ERR_TAKEOVER_REFUSED, which says why and what remains possible.
  */
 export async function takeOver(config: ConfigLock): Promise<Taken> {
-  const own = LockFile.open(config.paths.guard);
-  if (own.try('exclusive')) return {guard: own, gates: [], from: []};
-  own.close();
-  return await shareGuard(config);
+  const own = LockFile.tryOpen(config.paths.guard, 'exclusive');
+  return own ? {guard: own, gates: [], from: []} : await shareGuard(config);
 }
 
 /** Closes our copies. */

@@ -14,7 +14,7 @@ import {join} from 'node:path';
 import type {ExecutionContext} from 'ava';
 import {readMounts} from '../../lib/os/mounts.js';
 import {readSystem} from '../../lib/os/system.js';
-import type {Started} from './cli.js';
+import type {Started} from './started.js';
 import {startProgram} from './program.js';
 
 const mount = [...readMounts(readSystem()).values()].find(({type}) => type === 'cgroup2')?.point;

@@ -1,6 +1,6 @@
 /** Is a lock taken back from the dead, and from nobody else? In every case the file is whole and nothing is half done. */
 import {existsSync, readdirSync, readFileSync, writeFileSync} from 'node:fs';
-import {dirname} from 'node:path';
+import {dirname, join} from 'node:path';
 import test, {type ExecutionContext} from 'ava';
 import type {LockError} from '../../lib/errors.js';
 import {LockFile} from '../../lib/os/lock-file.js';
@@ -246,6 +246,19 @@ test('without an audit record nothing happens', async t => {
   writeFileSync(`${place.roots.state}/audit.jsonl`, 'not a record\n');
   await t.throwsAsync(config.recover(), {code: 'ERR_AUDIT_BROKEN'});
   t.is((await config.examine()).state, 'DEAD');
+});
+
+test('an owner that could not give its lock back has given up, although it lives: others may recover', async t => {
+  const place = scratch(t);
+  const config = await openScratch(place);
+  const owned = await config.acquire();
+  const epoch = join(config.bit.directory, 'epoch');
+  writeFileSync(epoch, 'no number\n');
+  await t.throwsAsync(owned.release(), {code: 'EBADMSG'});
+  writeFileSync(epoch, `${owned.epoch}\n`);
+  t.is((await config.examine()).state, 'DEAD');
+  await t.throwsAsync(config.acquire(), {code: 'ERR_ORPHANED', message: /has given up/});
+  t.is((await config.recover()).outcome, 'untouched');
 });
 
 test('the certificate names its audit record', async t => {
