@@ -19,7 +19,7 @@
         "native/lock_values.cc",
         "native/pidfd.cc",
         "native/lock_bit.cc",
-        "native/hold_timer.cc",
+        "native/hold_supervisor.cc",
         "native/close_watch.cc",
         "native/xattr.cc",
         "native/unix_peer.cc",

@@ -142,6 +142,16 @@ export const ERRORS = {
     advice: 'Look at the processes named; give more time, or stop them.',
     exit: EXIT.no,
   },
+  ERR_QUIESCE_REFUSED: {
+    meaning: 'An orchestrator could not be stopped, or did not acknowledge it in time.',
+    advice: 'The message says which and why. What was stopped goes on again; nothing else was changed.',
+    exit: EXIT.no,
+  },
+  ERR_RESTORE_FAILED: {
+    meaning: 'The hold has ended, but an orchestrator that it had stopped does not go on.',
+    advice: 'Let it go on by hand now; the message says how for each. All else was done.',
+    exit: EXIT.failure,
+  },
   ERR_HOLD_EXPIRED: {
     meaning: 'The hold ended before the work under it was done; the work went no further.',
     advice: 'Run it again, with a longer hold if it needs one.',

@@ -45,6 +45,8 @@ export {
   openConfigLock,
 } from './recovery/guarded-config.js';
 export type {Hold, HoldOptions} from './recovery/hold.js';
+export type {Acknowledgement} from './recovery/quiesce/quiesce.js';
+export type {QuiesceSpec} from './recovery/quiesce/spec.js';
 export {
   examineFile,
   type ExamineFileOptions,

@@ -3,13 +3,15 @@
 #include <fcntl.h>
 #include <napi.h>
 
+#include <tuple>
+
 #include "arguments.h"
 #include "background.h"
 #include "close_watch.h"
 #include "environment.h"
 #include "fd.h"
 #include "file_lock.h"
-#include "hold_timer.h"
+#include "hold_supervisor.h"
 #include "lock_bit.h"
 #include "lock_survey.h"
 #include "lock_values.h"
@@ -322,28 +324,95 @@ Value JsSoftBitCommit(const CallbackInfo& info) {
 
 // --- the rest ---
 
-Value JsStartHoldTimer(const CallbackInfo& info) {
+// One action from columns: its three numbers say of which words it is made.
+bool TakeAction(const int32_t* shape, std::vector<std::string>* words, size_t* next, Action* action) {
+  auto [milliseconds, count, environment] = std::tuple{shape[0], shape[1], shape[2]};
+  if (milliseconds < 0 || count < 1 || environment < 0) return false;
+  if (words->size() - *next < static_cast<size_t>(count) + static_cast<size_t>(environment)) return false;
+  auto take = [&](int n) {
+    auto from = std::make_move_iterator(words->begin() + static_cast<ptrdiff_t>(*next));
+    *next += static_cast<size_t>(n);
+    return std::vector<std::string>(from, from + n);
+  };
+  std::vector<std::string> first = take(count);
+  std::vector<std::string> second = take(environment);
+  if (milliseconds == 0) {
+    if (count != 1 || environment != 1) return false;
+    action->path = std::move(first[0]);
+    action->text = std::move(second[0]);
+    return true;
+  }
+  action->argv = std::move(first);
+  action->environment = std::move(second);
+  action->milliseconds = milliseconds;
+  return true;
+}
+
+// What can be stopped: six numbers each, for stopping and for restoring.
+bool TakeStoppables(const std::vector<int32_t>& shapes, std::vector<std::string>* words,
+                    std::vector<Stoppable>* stoppables) {
+  if (shapes.size() % 6 != 0) return false;
+  size_t next = 0;
+  for (size_t i = 0; i < shapes.size(); i += 6) {
+    Stoppable& made = stoppables->emplace_back();
+    if (!TakeAction(&shapes[i], words, &next, &made.stop)) return false;
+    if (!TakeAction(&shapes[i + 3], words, &next, &made.restore)) return false;
+  }
+  return next == words->size();
+}
+
+Value JsStartHoldSupervisor(const CallbackInfo& info) {
   Arguments arguments(info);
-  int gate = arguments.Int("gate");
-  int64_t milliseconds = arguments.Integer("milliseconds");
-  if (milliseconds < 1) arguments.Fail("milliseconds", "at least 1");
+  HoldPlan plan;
+  plan.gate = arguments.Int("gate");
+  plan.turn = arguments.Int("turn");
+  plan.milliseconds = arguments.Integer("milliseconds");
+  plan.fences = arguments.Texts("fences");
+  std::vector<int32_t> shapes = arguments.Int32s("shapes");
+  std::vector<std::string> words = arguments.Texts("words");
+  if (plan.milliseconds < 1) arguments.Fail("milliseconds", "at least 1");
+  if (!TakeStoppables(shapes, &words, &plan.stoppables)) arguments.Fail("shapes", "those of the words");
   if (arguments.failed()) return Nothing(info);
-  HoldTimer timer;
-  int error = StartHoldTimer(gate, milliseconds, &timer);
+  HoldSupervisor supervisor;
+  int error = StartHoldSupervisor(plan, &supervisor);
   if (error < 0) return Number(info, error);
   Environment* environment = Environment::Of(info.Env());
   Napi::Object result = Napi::Object::New(info.Env());
-  result["pid"] = Number(info, timer.pid);
-  result["pidfd"] = Number(info, environment->Own(timer.pidfd.release()));
-  result["channel"] = Number(info, environment->Own(timer.channel.release()));
+  result["pid"] = Number(info, supervisor.pid);
+  result["pidfd"] = Number(info, environment->Own(supervisor.pidfd.release()));
+  result["channel"] = Number(info, environment->Own(supervisor.channel.release()));
   return result;
 }
 
-Value JsReapHoldTimer(const CallbackInfo& info) {
+Value JsSendOrder(const CallbackInfo& info) {
+  Arguments arguments(info);
+  int channel = arguments.Int("channel");
+  auto kind = static_cast<OrderKind>(arguments.Choice("kind", 2));
+  int index = arguments.Int("index");
+  if (arguments.failed()) return Nothing(info);
+  return Number(info, SendOrder(channel, {kind, index}));
+}
+
+Value JsReceiveNews(const CallbackInfo& info) {
+  Arguments arguments(info);
+  int channel = arguments.Int("channel");
+  if (arguments.failed()) return Nothing(info);
+  News news = {};
+  int count = ReceiveNews(channel, &news);
+  if (count < 0) return Number(info, count);
+  if (count == 0) return Nothing(info);
+  Napi::Object result = Napi::Object::New(info.Env());
+  result["kind"] = Number(info, static_cast<int>(news.kind));
+  result["index"] = Number(info, news.index);
+  result["status"] = Number(info, news.status);
+  return result;
+}
+
+Value JsReapHoldSupervisor(const CallbackInfo& info) {
   Arguments arguments(info);
   int pidfd = arguments.Int("pidfd");
   if (arguments.failed()) return Nothing(info);
-  return Number(info, ReapHoldTimer(pidfd));
+  return Number(info, ReapHoldSupervisor(pidfd));
 }
 
 Value JsOpenCloseWatch(const CallbackInfo& info) {
@@ -438,8 +507,10 @@ constexpr Export kExports[] = {
     {"softBitClear", JsSoftBitClear},
     {"softBitStage", JsSoftBitStage},
     {"softBitCommit", JsSoftBitCommit},
-    {"startHoldTimer", JsStartHoldTimer},
-    {"reapHoldTimer", JsReapHoldTimer},
+    {"startHoldSupervisor", JsStartHoldSupervisor},
+    {"sendOrder", JsSendOrder},
+    {"receiveNews", JsReceiveNews},
+    {"reapHoldSupervisor", JsReapHoldSupervisor},
     {"openCloseWatch", JsOpenCloseWatch},
     {"drainCloseWatch", JsDrainCloseWatch},
     {"setXattr", JsSetXattr},

@@ -37,19 +37,19 @@ class Arguments {
   }
 
   // A text or bytes, without a NUL.
-  std::string Text(const char* name) {
+  std::string Text(const char* name) { return ToText(name, Next()); }
+
+  // An array of such.
+  std::vector<std::string> Texts(const char* name) {
     Napi::Value value = Next();
-    std::string text;
-    if (value.IsString()) {
-      text = value.As<Napi::String>().Utf8Value();
-    } else if (value.IsBuffer()) {
-      auto buffer = value.As<Napi::Buffer<char>>();
-      text.assign(buffer.Data(), buffer.Length());
-    } else {
-      Fail(name, "a string or a Buffer");
+    if (!value.IsArray()) {
+      Fail(name, "an array");
+      return {};
     }
-    if (text.find('\0') != std::string::npos) Fail(name, "without a NUL byte");
-    return text;
+    auto array = value.As<Napi::Array>();
+    std::vector<std::string> texts(array.Length());
+    for (uint32_t i = 0; i < array.Length(); i++) texts[i] = ToText(name, array.Get(i));
+    return texts;
   }
 
   Napi::Buffer<char> Bytes(const char* name) {
@@ -85,6 +85,20 @@ class Arguments {
   bool failed() const { return failed_; }
 
  private:
+  std::string ToText(const char* name, Napi::Value value) {
+    std::string text;
+    if (value.IsString()) {
+      text = value.As<Napi::String>().Utf8Value();
+    } else if (value.IsBuffer()) {
+      auto buffer = value.As<Napi::Buffer<char>>();
+      text.assign(buffer.Data(), buffer.Length());
+    } else {
+      Fail(name, "a string or a Buffer");
+    }
+    if (text.find('\0') != std::string::npos) Fail(name, "without a NUL byte");
+    return text;
+  }
+
   template <typename Item>
   std::vector<Item> Numbers(const char* name, napi_typedarray_type type, const char* what) {
     Napi::Value value = Next();

@@ -44,8 +44,10 @@ int Environment::Own(int fd) {
 
 int Environment::CloseOwned(int fd) {
   if (descriptors_.erase(fd) == 0) return -EBADF;
-  // Linux gives the descriptor back even when close() fails, so it is never called twice (close(2)).
-  return close(fd) == 0 ? 0 : -errno;
+  // Linux gives the descriptor back, and with it its locks, whatever close() returns, so it is never called
+  // twice (close(2)). What it may report is that data was not written; who has written has asked fsync(2).
+  close(fd);
+  return 0;
 }
 
 int64_t Environment::StartTask(std::unique_ptr<Task> task, Napi::Function callback) {

@@ -11,7 +11,8 @@ export interface OptionSpec {
   /** As commander takes them: `-w, --wait <secs>`. */
   readonly flags: string;
   readonly what: string;
-  readonly parse?: (text: string) => unknown;
+  /** `before`: what the option came to until then, where it is given again. */
+  readonly parse?: (text: string, before?: unknown) => unknown;
   readonly choices?: readonly string[];
   readonly fallback?: unknown;
   /** The fallback as help shows it. */

@@ -13,6 +13,12 @@ import {showAge} from './units.js';
 /** Refusals that mean: the bit is set by somebody else. */
 const HOT_CODES: ReadonlySet<ErrorCode> = new Set(['ERR_HOT', 'ERR_ORPHANED']);
 
+/** What failed, and then failed to be given back, first things first (SuppressedError of `using`). */
+function errorsOf(error: unknown): readonly unknown[] {
+  const {name, error: last, suppressed} = (error ?? {}) as Partial<SuppressedError>;
+  return name === 'SuppressedError' ? [...errorsOf(suppressed), last] : [error];
+}
+
 /** Exit status of a failure. */
 export function statusOf(error: unknown): number {
   if (isLockError(error)) return ERRORS[error.code].exit;
@@ -99,10 +105,11 @@ function toLines(error: unknown): string[] {
 }
 
 /** Tells a failure on stderr and gives its exit status. Help that was asked for is no failure. */
-export function tellFailure(error: unknown, {json = false}: {json?: boolean | undefined} = {}): number {
+export function tellFailure(failure: unknown, {json = false}: {json?: boolean | undefined} = {}): number {
+  const [error, ...more] = errorsOf(failure);
   const status = statusOf(error);
   if (error instanceof CommanderError && (status === EXIT.done || error.code === 'commander.help'))
     return status;
-  note(json ? toJson({error: toFacts(error)}) : toLines(error).join('\n'));
+  for (const each of [error, ...more]) note(json ? toJson({error: toFacts(each)}) : toLines(each).join('\n'));
   return status;
 }

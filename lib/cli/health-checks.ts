@@ -1,5 +1,5 @@
 /** Is this machine fit for Locksmith, and is its state in order? One table of checks. */
-import {accessSync, constants, existsSync, lstatSync, readdirSync, readFileSync, statSync} from 'node:fs';
+import {accessSync, constants, existsSync, lstatSync, readdirSync, statSync} from 'node:fs';
 import {dirname, join} from 'node:path';
 import {listNames, checkRoot, type Roots} from '../lock/layout.js';
 import {STAMP} from '../lock/update.js';
@@ -9,6 +9,7 @@ import {LockFile} from '../os/lock-file.js';
 import {surveyLocks} from '../os/lock-survey.js';
 import {gapsOf} from '../os/visibility.js';
 import {addonFile, native} from '../os/native.js';
+import {readText} from '../os/read-text.js';
 import {errnoOf} from '../os/system-error.js';
 import type {System} from '../os/system.js';
 import {verifyAudit} from '../recovery/audit.js';
@@ -146,7 +147,7 @@ async function checkSight({system}: Surroundings): Promise<Finding> {
 
 function checkTakeover({system}: Surroundings): Finding {
   const path = `${system.procRoot}/sys/kernel/yama/ptrace_scope`;
-  const scope = existsSync(path) ? Number(readFileSync(path, 'utf8')) : 0;
+  const scope = existsSync(path) ? Number(readText(path)) : 0;
   if (scope === 3)
     return warn(
       'ptrace is switched off for everybody (yama 3)',

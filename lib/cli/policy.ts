@@ -3,6 +3,7 @@ import {system} from '../os/system.js';
 import {type Applied, applyPolicy} from '../recovery/policy/match.js';
 import type {Place, PolicyEntry, Settings} from '../recovery/policy/policy.js';
 import {policyBroken, readPolicy} from '../recovery/policy/read.js';
+import type {QuiesceSpec} from '../recovery/quiesce/spec.js';
 import type {RecoverOptions} from '../recovery/recover.js';
 import type {OptionSpec} from './command.js';
 import {validatorOf} from './validator.js';
@@ -61,11 +62,16 @@ export interface RecoveryGiven {
   /** Milliseconds. */
   readonly hold?: number | undefined;
   readonly validate?: string | undefined;
+  readonly quiesce?: readonly QuiesceSpec[] | undefined;
 }
 
 export function recoveryOptions(
-  {hold, validate}: RecoveryGiven,
+  {hold, validate, quiesce}: RecoveryGiven,
   settings: Settings,
-): Pick<RecoverOptions, 'hold' | 'validate'> {
-  return {hold: hold ?? settings.hold, validate: validatorOf(validate ?? settings.validate)};
+): Pick<RecoverOptions, 'hold' | 'validate' | 'quiesce'> {
+  return {
+    hold: hold ?? settings.hold,
+    validate: validatorOf(validate ?? settings.validate),
+    quiesce: quiesce ?? settings.quiesce,
+  };
 }

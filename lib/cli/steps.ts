@@ -2,12 +2,14 @@
 import {EXIT, isLockError} from '../errors.js';
 import type {Contender} from '../recovery/contenders.js';
 import type {GuardedConfig} from '../recovery/guarded-config.js';
+import type {Acknowledgement} from '../recovery/quiesce/quiesce.js';
 import type {RecoverOptions} from '../recovery/recover.js';
 import type {Certificate, OnStep, Step, StepName} from '../recovery/take-back.js';
 import type {Verdict} from '../recovery/verdict.js';
 import type {OptionSpec} from './command.js';
 import {align, note, paint, print, printJson} from './output.js';
 import {showProgress} from './progress.js';
+import {acknowledgementText} from './quiesce.js';
 import {headline, toReport} from './report.js';
 import {parseDuration, showDuration} from './units.js';
 
@@ -36,6 +38,7 @@ interface StepFacts {
   readonly pid: number;
   readonly from: readonly number[];
   readonly acknowledgedAfter: number;
+  readonly acknowledgements: readonly Acknowledgement[];
   readonly remaining: number;
   readonly contenders: readonly Contender[];
   readonly epoch: number;
@@ -55,8 +58,11 @@ const STEP_TEXT: Record<StepName, (facts: StepFacts) => string> = {
       ? `the guard is shared with pid ${from.join(', ')}: it never goes free`
       : 'the guard was free, and is ours',
   kill: ({pid}) => `pid ${pid} was ended, as asked; the guard stayed ours`,
-  hold: ({acknowledgedAfter, remaining}) =>
-    `acknowledged after ${showDuration(acknowledgedAfter)}: nobody is inside, nobody can enter; it ends by itself in ${showDuration(remaining)}`,
+  hold: ({acknowledgedAfter, acknowledgements, remaining}) =>
+    [
+      `acknowledged after ${showDuration(acknowledgedAfter)}: nobody is inside, nobody can enter; it ends by itself in ${showDuration(remaining)}`,
+      ...acknowledgements.map(acknowledgementText),
+    ].join(CONTINUED),
   contenders: ({contenders}) => contenderText(contenders) || 'none remains',
   guard: () => 'ours: no copy of the old descriptor lives',
   verify: ({epoch}) => `the same owner still, at epoch ${epoch}`,
@@ -66,6 +72,9 @@ const STEP_TEXT: Record<StepName, (facts: StepFacts) => string> = {
   clear: () => 'the bit is clear, and was read back',
   'all-clear': () => 'in the audit log',
 };
+
+/** Further lines of a step stand below its first. */
+const CONTINUED = `\n${' '.repeat(26)}`;
 
 function stepLine(step: Step): string {
   const at = showDuration(step.at).padStart(9);
@@ -125,12 +134,20 @@ export async function takeBackVisibly(
 ): Promise<number> {
   const show = shower(view);
   let last: StepName | undefined;
+  let reached: Certificate | undefined;
+  const showEnd = (certificate: Certificate) =>
+    show({step: 'all-clear', at: certificate.took, certificate}, certificateLines(certificate), 'green');
   using _ = showProgress({what: () => last && AWAITED[last], quiet: view.json});
   const certificate = await act(step => {
     last = step.step;
-    if (last !== 'all-clear') show(step, [stepLine(step)], 'reset');
+    if (last === 'all-clear') reached = {...(step['certificate'] as Certificate), took: step.at};
+    else show(step, [stepLine(step)], 'reset');
+  }).catch(error => {
+    // ALL CLEAR all the same: something that had been stopped for it does not go on.
+    if (reached) showEnd(reached);
+    throw error;
   });
-  show({step: 'all-clear', at: certificate.took, certificate}, certificateLines(certificate), 'green');
+  showEnd(certificate);
   return EXIT.done;
 }
 

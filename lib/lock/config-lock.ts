@@ -137,8 +137,7 @@ export class ConfigLock {
 
   /** Becomes the owner if that is possible at once, else gives undefined. Rejects as acquire does. */
   async tryAcquire({purpose = ''}: Pick<AcquireOptions, 'purpose'> = {}): Promise<OwnedConfig | undefined> {
-    const guard = LockFile.open(this.paths.guard);
-    const gate = LockFile.open(this.paths.gate);
+    const {guard, gate} = this.#openGuardAndGate();
     let owned: OwnedConfig | undefined;
     try {
       if (guard.try('exclusive') && tryEnter(gate)) owned = await this.#become(guard, gate, purpose);
@@ -182,9 +181,13 @@ export class ConfigLock {
   /** Enters a cycle if no hold is in force, else gives undefined. */
   async tryEnter(): Promise<Cycle | undefined> {
     const gate = LockFile.open(this.paths.gate, {flags: 0});
-    if (tryEnter(gate)) return cycleOn(gate);
-    gate.close();
-    return undefined;
+    let entered = false;
+    try {
+      entered = tryEnter(gate);
+      return entered ? cycleOn(gate) : undefined;
+    } finally {
+      if (!entered) gate.close();
+    }
   }
 
   /** Reads the configuration for use; rejects with ERR_HOT while its bit is set. */
@@ -204,13 +207,23 @@ export class ConfigLock {
     });
   }
 
+  /** Both, or neither when one can't be opened. */
+  #openGuardAndGate(): {guard: LockFile; gate: LockFile} {
+    const guard = LockFile.open(this.paths.guard);
+    try {
+      return {guard, gate: LockFile.open(this.paths.gate)};
+    } catch (error) {
+      guard.close();
+      throw error;
+    }
+  }
+
   /**
    * Waits for the guard while holding nothing, least of all the gate: with a hold in force it parks before the gate;
    * and should a hold begin while it waits for the guard, it gives the guard back as soon as it gets it.
    */
   async #takeGuard(signal: AbortSignal | undefined): Promise<{guard: LockFile; gate: LockFile}> {
-    const guard = LockFile.open(this.paths.guard);
-    const gate = LockFile.open(this.paths.gate);
+    const {guard, gate} = this.#openGuardAndGate();
     try {
       for (;;) {
         if (isClosed(gate)) await waitUntilOpen(gate, signal);
@@ -303,12 +316,13 @@ export class ConfigLock {
 
   #orphaned(found: ReadRecord): LockError {
     const owner = found.state === 'owned' && found.epoch >= this.bit.epoch() ? found.owner : undefined;
+    const resigned = found.state === 'owned' && found.resigned;
     const setter = this.bit.owner();
     const stranger = setter
       ? `pid ${setter.pid}, which set it and left no record, is gone`
       : 'nobody is on record as its owner';
     const who = owner
-      ? `its owner, pid ${owner.pid} on ${owner.node} since ${owner.since}, is gone`
+      ? `its owner, pid ${owner.pid} on ${owner.node} since ${owner.since}, ${resigned ? 'has given up' : 'is gone'}`
       : stranger;
     return new LockError(
       'ERR_ORPHANED',

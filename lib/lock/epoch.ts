@@ -6,11 +6,12 @@
  * block belongs to one lock. So an acquisition costs no fsync, and an epoch neither repeats after a reboot, nor
  * after the clock was set back, nor when a lock is removed and made again. Below 2^53 until the year 2242.
  */
-import {constants, readFileSync} from 'node:fs';
+import {constants} from 'node:fs';
 import {join} from 'node:path';
 import {LockError} from '../errors.js';
 import {replaceFile} from '../os/durable.js';
 import {LockFile} from '../os/lock-file.js';
+import {readText} from '../os/read-text.js';
 import {hasCode} from '../os/system-error.js';
 import type {System} from '../os/system.js';
 
@@ -20,7 +21,7 @@ export const BLOCK = 2 ** 20;
 function readHighWater(path: string): number {
   let text: string;
   try {
-    text = readFileSync(path, 'utf8');
+    text = readText(path);
   } catch (error) {
     if (hasCode(error, 'ENOENT')) return 0;
     throw error;

@@ -61,12 +61,11 @@ export async function emptyRoom(gate: LockFile, signal?: AbortSignal): Promise<v
   await gate.wait('exclusive', {range: ROOM, signal});
 }
 
-/** Leaves the room while the door stays shut: nobody enters, but those who were evicted may. */
-export function leaveRoom(gate: LockFile): void {
+/**
+ * Leaves the room, and gives those who were evicted from it their shares again. While the door is shut by ourselves, nobody
+ * but ourselves can be in the way.
+ */
+export function readmit(gate: LockFile, evicted: readonly LockFile[]): void {
   gate.unlock(ROOM);
-}
-
-/** Takes a share of the room again while the door is shut by ourselves, so that nobody can be in the way. */
-export function reenter(gate: LockFile): boolean {
-  return gate.try('shared', ROOM);
+  for (const share of evicted) share.try('shared', ROOM);
 }

@@ -5,7 +5,6 @@ import {
   lstatSync,
   mkdirSync,
   readdirSync,
-  readFileSync,
   readlinkSync,
   realpathSync,
   renameSync,
@@ -18,6 +17,7 @@ import {LockError} from '../errors.js';
 import {hasKernelBits, kernelBits} from '../os/kernel-bit.js';
 import {createLockBit, type LockBit, openLockBit} from '../os/lock-bit.js';
 import {LockFile} from '../os/lock-file.js';
+import {readText} from '../os/read-text.js';
 import {hasCode} from '../os/system-error.js';
 import type {System} from '../os/system.js';
 import {reserveEpoch} from './epoch.js';
@@ -188,7 +188,7 @@ export function bitOf(roots: Roots, paths: LockPaths): LockBit {
 /** The file that a lock guards; undefined when there is no such lock. */
 export function readTarget(paths: LockPaths): string | undefined {
   try {
-    return readFileSync(paths.target, 'utf8').replace(/\n$/, '');
+    return readText(paths.target).replace(/\n$/, '');
   } catch (error) {
     if (hasCode(error, 'ENOENT', 'ENOTDIR')) return undefined;
     throw error;

@@ -30,10 +30,13 @@ export interface Acquisition {
 /** A configuration that we own. Ends by `release` (or `await using`). */
 export class OwnedConfig {
   readonly #held: Acquisition;
+  /** As it was written last. */
+  #record: OwnedRecord;
   #released = false;
 
   constructor(held: Acquisition) {
     this.#held = held;
+    this.#record = held.record;
     shoutIfDropped(this, `the lock ${held.record.lock} on ${held.file}`);
   }
 
@@ -92,8 +95,9 @@ export class OwnedConfig {
   }
 
   /**
-   * Gives the lock back: bit, record, guard, gate. Throws ERR_FENCED when it was ours no more; everything is closed
-   * all the same. Descriptors are closed, never unlocked, so that what children inherited stays locked.
+   * Gives the lock back: bit, record, guard, gate. Throws ERR_FENCED when it was ours no more, SystemError when the bit could
+   * not be cleared: the lock is then an orphan, although we live. Everything is closed all the same. Descriptors are closed,
+   * never unlocked, so that what children inherited stays locked.
    */
   async release(): Promise<void> {
     if (this.#released) return;
@@ -106,6 +110,7 @@ export class OwnedConfig {
       recordFile.write({v: 1, state: 'free', lock: record.lock, epoch: record.epoch});
       this.tell({event: 'released', epoch: this.epoch});
     } catch (error) {
+      this.#resign();
       throw hasCode(error, 'ESTALE', 'EALREADY') ? this.#fenced(bit.epoch()) : error;
     } finally {
       this.#released = true;
@@ -124,10 +129,20 @@ export class OwnedConfig {
     await this.release();
   }
 
+  /** We live, but will never act under this epoch again. If that can't be written down either, only our end will tell. */
+  #resign(): void {
+    try {
+      this.#held.recordFile.write({...this.#record, resigned: true});
+    } catch {
+      // What went wrong first is what is thrown. When we were fenced, the record is not ours any more (ESTALE).
+    }
+  }
+
   #write(record: OwnedRecord): void {
     this.#mustBeHeld();
     try {
       this.#held.recordFile.write(record);
+      this.#record = record;
     } catch (error) {
       throw hasCode(error, 'ESTALE') ? this.#fenced(this.#held.bit.epoch()) : error;
     }

@@ -1,10 +1,12 @@
 /** Who owns the lock, in its own words? One JSON line with a checksum; what is torn or empty is unknown, never "none". */
-import {closeSync, constants, fstatSync, openSync, readFileSync, renameSync, writeSync} from 'node:fs';
+import {closeSync, constants, fstatSync, openSync, renameSync, writeSync} from 'node:fs';
 import {crc32} from 'node:zlib';
 import {LockError} from '../errors.js';
+import {native} from '../os/native.js';
 import {type Identity, ourselves} from '../os/process.js';
+import {readText} from '../os/read-text.js';
 import {change, type Confirm} from '../os/staged.js';
-import {errnoOf, hasCode, SystemError} from '../os/system-error.js';
+import {check, errnoOf, hasCode, SystemError} from '../os/system-error.js';
 import type {System} from '../os/system.js';
 
 /** One incarnation of one process on one node. */
@@ -99,7 +101,7 @@ export function readRecord(path: string): ReadRecord {
   let record = unreadable('it was never read');
   for (let attempt = 0; attempt < 3; attempt++) {
     try {
-      record = decodeRecord(readFileSync(path, 'utf8'));
+      record = decodeRecord(readText(path));
     } catch (error) {
       if (hasCode(error, 'ENOENT')) return unreadable('it is missing');
       throw error;
@@ -121,13 +123,13 @@ export interface RecordFile {
  * goes to an inode that nobody reads any more.
  */
 export function openRecord(path: string): RecordFile {
-  const fd = openSync(path, constants.O_WRONLY | constants.O_NOFOLLOW);
+  const fd = check<number>(native.open(path, constants.O_WRONLY | constants.O_NOFOLLOW, 0), 'open', path);
   return {
     write(record) {
       writeWhole(fd, path, encodeRecord(record));
     },
     close() {
-      closeSync(fd);
+      native.close(fd);
     },
   };
 }

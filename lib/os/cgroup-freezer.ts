@@ -1,6 +1,7 @@
 /** Does a cgroup freezer keep a thread from running? (cgroups(7), cgroup-v2 and v1 freezer documents of the kernel) */
 import {closeSync, existsSync, fstatSync, openSync, readFileSync} from 'node:fs';
 import {deviceOf, type Mount, readMounts} from './mounts.js';
+import {readText} from './read-text.js';
 import type {System} from './system.js';
 
 /** Where a cgroup hierarchy with a freezer is mounted, as we see it. Its root is not `/` for a bind mount of a part, as in containers. */
@@ -15,7 +16,7 @@ const TOLD = {
 } as const;
 
 /** The hierarchies that have a freezer and are mounted somewhere that we see. */
-function readFreezerMounts(system: System): FreezerMount[] {
+export function readFreezerMounts(system: System): FreezerMount[] {
   return Array.from(readMounts(system).values()).flatMap((mount): FreezerMount[] => {
     if (mount.type === 'cgroup2') return [{...mount, version: 2}];
     return mount.type === 'cgroup' && mount.options.includes('freezer') ? [{...mount, version: 1}] : [];
@@ -23,9 +24,9 @@ function readFreezerMounts(system: System): FreezerMount[] {
 }
 
 /** The cgroups of a thread that may have a freezer: `0::PATH` is version 2. */
-function readGroups(directory: string): {version: 1 | 2; path: string}[] {
+export function readGroups(directory: string): {version: 1 | 2; path: string}[] {
   const groups: {version: 1 | 2; path: string}[] = [];
-  for (const line of readFileSync(`${directory}/cgroup`, 'utf8').split('\n')) {
+  for (const line of readText(`${directory}/cgroup`).split('\n')) {
     const [, id, controllers = '', path = ''] = /^(\d+):([^:]*):(.*)$/.exec(line) ?? [];
     if (id === '0') groups.push({version: 2, path});
     else if (controllers.split(',').includes('freezer')) groups.push({version: 1, path});
@@ -34,7 +35,7 @@ function readGroups(directory: string): {version: 1 | 2; path: string}[] {
 }
 
 /** The path of a cgroup below a mount; undefined where that mount does not show it. */
-function below({root}: FreezerMount, path: string): string | undefined {
+export function below({root}: FreezerMount, path: string): string | undefined {
   if (root === '/') return path.startsWith('/..') ? undefined : path;
   if (path === root) return '';
   return path.startsWith(`${root}/`) ? path.slice(root.length) : undefined;

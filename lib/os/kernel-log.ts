@@ -1,6 +1,7 @@
 /** What did the kernel log about a process? Silent where the log can't be read. */
-import {closeSync, constants, openSync, readFileSync, readSync} from 'node:fs';
+import {closeSync, constants, openSync, readSync} from 'node:fs';
 import {setImmediate} from 'node:timers/promises';
+import {readText} from './read-text.js';
 import {hasCode} from './system-error.js';
 import {isFirstPidNamespace, isFirstTimeNamespace, type System} from './system.js';
 
@@ -66,7 +67,7 @@ export function parseReport(
  */
 function readClocks(system: System): {start: number; suspended: number} {
   const monotonic = Number(process.hrtime.bigint() / 1000n) / 1000;
-  const uptime = Number(readFileSync(`${system.procRoot}/uptime`, 'utf8').split(' ')[0]) * 1000;
+  const uptime = Number(readText(`${system.procRoot}/uptime`).split(' ')[0]) * 1000;
   const suspended = uptime - monotonic;
   // Two clocks, read one after the other.
   return {start: system.now() - monotonic, suspended: suspended < 1000 ? 0 : suspended};

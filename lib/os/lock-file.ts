@@ -59,6 +59,18 @@ export class LockFile {
     return new LockFile(path, check<number>(native.open(path, flags, 0o644), 'open', path), kind);
   }
 
+  /** Opens a file and takes its lock if nobody is in the way, else gives undefined. */
+  static tryOpen(path: string, mode: LockMode): LockFile | undefined {
+    const file = LockFile.open(path);
+    let locked = false;
+    try {
+      locked = file.try(mode);
+      return locked ? file : undefined;
+    } finally {
+      if (!locked) file.close();
+    }
+  }
+
   /** Wraps a descriptor that the addon opened (a copy from pidfd_getfd). */
   static adopt(path: string, fd: number, kind: LockKind = 'ofd'): LockFile {
     return new LockFile(path, fd, kind);

@@ -1,6 +1,7 @@
 /** Which device and inode does the lock table use for a file? Not always those of stat(): see proc_locks(5), proc_pid_mountinfo(5). */
-import {fstatSync, readFileSync} from 'node:fs';
+import {fstatSync} from 'node:fs';
 import {native} from './native.js';
+import {readText} from './read-text.js';
 import type {System} from './system.js';
 import {check} from './system-error.js';
 
@@ -35,7 +36,7 @@ function unescape(path: string): string {
 /** The mounts that a process sees, by mount id. */
 export function readMounts(system: System, pid: number | 'self' = 'self'): Map<number, Mount> {
   const mounts = new Map<number, Mount>();
-  for (const line of readFileSync(`${system.procRoot}/${pid}/mountinfo`, 'utf8').split('\n')) {
+  for (const line of readText(`${system.procRoot}/${pid}/mountinfo`).split('\n')) {
     // What is mounted may have an empty name, and then there are two blanks before the options.
     const match = /^(\d+) \d+ (\d+):(\d+) (\S+) (\S+) .*? - (\S+) (?:.* )?(\S*)$/.exec(line);
     if (!match) continue;
@@ -99,7 +100,7 @@ export function fileId(system: System, path: string | Buffer): FileId {
 }
 
 function idOf(system: System, fd: number): FileId {
-  const info = readFileSync(`${system.procRoot}/self/fdinfo/${fd}`, 'utf8');
+  const info = readText(`${system.procRoot}/self/fdinfo/${fd}`);
   const status = fstatSync(fd, {bigint: true});
   const inode = /^ino:\s*(\d+)$/m.exec(info)?.[1];
   const mount = readMounts(system).get(Number(/^mnt_id:\s*(\d+)$/m.exec(info)?.[1]));

@@ -116,12 +116,25 @@ export interface RawPlace {
   readonly inode: bigint;
 }
 
-/** The forked process that ends a hold at its deadline. */
-export interface HoldTimer {
+/** The forked process that ends a hold; `hold-supervisor.ts` leads it. */
+export interface RawSupervisor {
   readonly pid: number;
   readonly pidfd: number;
-  /** Our end of a socket pair: closing it ends the timer; it gives one byte just before the gate opens. */
+  /** Our end of a pair of packet sockets: readable when there is news, or it has ended. Closing it is our death. */
   readonly channel: number;
+}
+
+/** What a supervisor is ordered: to stop one, to take on one that is stopped already, to restore all and end. */
+export const ORDER = {stop: 0, adopt: 1, release: 2} as const;
+
+/** What it tells: that one was stopped, or restored, that the time is over. */
+export const NEWS = {stopped: 1, restored: 2, over: 3} as const;
+
+export interface RawNews {
+  readonly kind: number;
+  readonly index: number;
+  /** -errno; else 0 for a text that was written, or how the program ended, as wait(2) encodes it. -ETIMEDOUT: it was killed. */
+  readonly status: number;
 }
 
 /** A watch of the event loop on a descriptor. */
@@ -214,10 +227,26 @@ export interface Native {
   /** Renames what was staged into its places, which fences old descriptors: -ENOENT when somebody removed it before. */
   softBitCommit(directory: string): number;
 
-  /** Forks the process that unlocks `gate` after `milliseconds` (CLOCK_BOOTTIME), even if we are stopped. */
-  startHoldTimer(gate: number, milliseconds: number): HoldTimer | number;
-  /** Reaps the timer's process; to be called when its pidfd is readable. */
-  reapHoldTimer(pidfd: number): number;
+  /**
+   * Forks the process that ends a hold (native/hold_supervisor.h): after `milliseconds` (CLOCK_BOOTTIME) or at our death it
+   * removes the fences, restores what it stopped, and unlocks `gate`; at last it gives back the lock on `turn` (-1: none).
+   * `shapes` has six numbers for each thing that it can stop, three to stop and three to restore it: the time for a program
+   * and how many of the `words` are its arguments and its environment; or 0, 1, 1: the words are a path and what to write there.
+   */
+  startHoldSupervisor(
+    gate: number,
+    turn: number,
+    milliseconds: number,
+    fences: readonly string[],
+    shapes: Int32Array,
+    words: readonly string[],
+  ): RawSupervisor | number;
+  /** Orders something (ORDER); -EPIPE when it has ended. */
+  sendOrder(channel: number, kind: number, index: number): number;
+  /** The next news (NEWS); -EAGAIN when there is none, undefined when it has ended. */
+  receiveNews(channel: number): RawNews | undefined | number;
+  /** Reaps the process; to be called when its pidfd is readable. */
+  reapHoldSupervisor(pidfd: number): number;
 
   /** An inotify descriptor that becomes readable when a writer of the file closes it. */
   openCloseWatch(path: string): number;

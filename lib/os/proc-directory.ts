@@ -1,5 +1,5 @@
 /** Where does /proc show the process of a pidfd? */
-import {readFileSync} from 'node:fs';
+import {readText} from './read-text.js';
 import {errnoOf, SystemError} from './system-error.js';
 import type {System} from './system.js';
 
@@ -10,7 +10,7 @@ import type {System} from './system.js';
  * SystemError: ESRCH, ENOENT.
  */
 export function procDirectory(system: System, pidfd: number): string {
-  const info = readFileSync(`${system.procRoot}/self/fdinfo/${pidfd}`, 'utf8');
+  const info = readText(`${system.procRoot}/self/fdinfo/${pidfd}`);
   const pid = Number(/^Pid:\s*(-?\d+)$/m.exec(info)?.[1] ?? 0);
   if (pid <= 0)
     throw new SystemError(errnoOf(pid === 0 ? 'ENOENT' : 'ESRCH'), 'open', `${system.procRoot} of a process`);

@@ -1,5 +1,5 @@
 /** What does /proc/PID/stat say of a process or thread? (proc_pid_stat(5)) */
-import {readFileSync} from 'node:fs';
+import {readText} from './read-text.js';
 
 export interface ProcessStat {
   /** Its name, at most 15 bytes; it may have been chosen to deceive, so control characters are shown as `?`. */
@@ -14,7 +14,7 @@ export interface ProcessStat {
 
 /** Reads one: `/proc/PID` or `/proc/PID/task/TID`. Believe it only while a pidfd of that process is open; see process.ts. */
 export function readStat(directory: string): ProcessStat {
-  const text = readFileSync(`${directory}/stat`, 'utf8');
+  const text = readText(`${directory}/stat`);
   const close = text.lastIndexOf(')');
   // The third field comes first.
   const fields = text.slice(close + 2).split(' ');

@@ -37,7 +37,7 @@ export function change({staged, stage, confirm, commit}: StagedChange): void {
     commit();
   } catch (error) {
     for (const path of staged) removeIfThere(path);
-    if (hasCode(error, 'ENOENT')) confirm();
+    if (hasCode(error, 'ENOENT', 'ESTALE')) confirm();
     throw error;
   }
 }

@@ -1,7 +1,8 @@
 /** Which machine, which boot, which time? Everything about the surroundings is asked here, and can be replaced. */
-import {readFileSync, readlinkSync} from 'node:fs';
+import {readlinkSync} from 'node:fs';
 import {hostname, tmpdir} from 'node:os';
 import {LockError} from '../errors.js';
+import {readText} from './read-text.js';
 
 /** The surroundings that Locksmith reads; tests give other roots or another environment. */
 export interface System {
@@ -35,7 +36,7 @@ export interface System {
 
 function readTrimmed(path: string): string | undefined {
   try {
-    return readFileSync(path, 'utf8').trim() || undefined;
+    return readText(path).trim() || undefined;
   } catch {
     return undefined;
   }
@@ -58,7 +59,7 @@ function isOwnProc(procRoot: string): boolean {
 function readProc(procRoot: string): Pick<System, 'bootId' | 'pidNamespace'> {
   try {
     return {
-      bootId: readFileSync(`${procRoot}/sys/kernel/random/boot_id`, 'utf8').trim(),
+      bootId: readText(`${procRoot}/sys/kernel/random/boot_id`).trim(),
       pidNamespace: readlinkSync(`${procRoot}/self/ns/pid`),
     };
   } catch (cause) {

@@ -1,19 +1,19 @@
 /** How is a lock taken from anyone, living or unknown? The audited force path; it skips no epoch, no hold and no cleaning. */
-import {readFileSync} from 'node:fs';
-import {isLockError, LockError} from '../errors.js';
+import {LockError} from '../errors.js';
 import type {ConfigLock} from '../lock/config-lock.js';
 import {listShadows} from '../lock/shadow.js';
 import {hashFile} from '../lock/update.js';
 import {Deadline} from '../os/deadline.js';
 import {tell} from '../os/events.js';
 import {describeProcess, endProcess} from '../os/process.js';
+import {readText} from '../os/read-text.js';
 import type {System} from '../os/system.js';
 import {drainContenders} from './contenders.js';
 import {DEFAULT_HOLD, type Hold, hold} from './hold.js';
 import {checkPermitted} from './permission.js';
-import {judge, lockRecovery, type RecoverOptions, stepper, verifyUnchanged} from './recover.js';
+import {holdFacts, judge, lockRecovery, type RecoverOptions, stepper, verifyUnchanged} from './recover.js';
 import {recordIntent} from './record.js';
-import {type Certificate, takeBack} from './take-back.js';
+import {type Certificate, effectsOf, takeBack} from './take-back.js';
 import {letGo, type Taken, takeOver} from './takeover.js';
 import {summarize, type Verdict} from './verdict.js';
 
@@ -33,7 +33,7 @@ export interface BreakGlassOptions extends RecoverOptions {
 /** The user that logged in, whatever was done with sudo since; undefined where the kernel does not keep it (proc_pid_loginuid(5)). */
 function loginUid(system: System): number | undefined {
   try {
-    const uid = Number(readFileSync(`${system.procRoot}/self/loginuid`, 'utf8'));
+    const uid = Number(readText(`${system.procRoot}/self/loginuid`));
     return uid === 0xffffffff ? undefined : uid;
   } catch {
     return undefined;
@@ -143,7 +143,16 @@ async function endOwner(
  * running unless `kill` is given; its next commit fails with ERR_FENCED.
  */
 export async function breakGlass(config: ConfigLock, options: BreakGlassOptions): Promise<Certificate> {
-  const {hold: bound = DEFAULT_HOLD, onStep, validate, audit, reason, kill = false, signal} = options;
+  const {
+    hold: bound = DEFAULT_HOLD,
+    onStep,
+    validate,
+    audit,
+    reason,
+    kill = false,
+    signal,
+    quiesce,
+  } = options;
   if (reason.trim() === '')
     throw new LockError('ERR_ARGUMENT', 'break-glass needs a reason; the audit keeps it');
   const step = stepper(onStep);
@@ -161,13 +170,21 @@ export async function breakGlass(config: ConfigLock, options: BreakGlassOptions)
   try {
     step('takeover', {from: taken.from});
     if (kill) await endOwner(config, verdict, {bound, signal, step});
-    return await forceThrough(config, verdict, taken, {bound, validate, audit, reason, signal, step});
+    return await forceThrough(config, verdict, taken, {
+      bound,
+      validate,
+      audit,
+      reason,
+      signal,
+      quiesce,
+      step,
+    });
   } finally {
     letGo(taken);
   }
 }
 
-interface Means extends Pick<RecoverOptions, 'validate' | 'audit' | 'signal'> {
+interface Means extends Pick<RecoverOptions, 'validate' | 'audit' | 'signal' | 'quiesce'> {
   readonly bound: number;
   readonly reason: string;
   readonly step: ReturnType<typeof stepper>;
@@ -194,10 +211,9 @@ async function drainAndTake(
     onContenders: contenders => step('contenders', {contenders}),
   });
   if (drained.length === 0) step('contenders', {contenders: []});
-  // The old owner still has the description open: closing our copy alone would leave the guard locked.
-  const giveBack = () => taken.guard.unlock();
+  let fenced = false;
   try {
-    const certificate = await takeBack({
+    return await takeBack({
       config,
       hold: stop,
       verdict,
@@ -206,14 +222,16 @@ async function drainAndTake(
       drained,
       validate,
       audit,
-      step,
+      step(name, facts) {
+        fenced ||= name === 'handover';
+        return step(name, facts);
+      },
       verify: read => verifyUnchanged(config, verdict, read),
     });
-    giveBack();
-    return certificate;
-  } catch (error) {
-    if (isLockError(error, 'ERR_UNRECORDED')) giveBack();
-    throw error;
+  } finally {
+    // The old owner still has the description open: closing our copy alone would leave the guard locked, also for whoever
+    // takes the lock back from us should we have failed.
+    if (fenced) taken.guard.unlock();
   }
 }
 
@@ -221,10 +239,16 @@ async function forceThrough(
   config: ConfigLock,
   verdict: Verdict,
   taken: Taken,
-  {bound, signal, ...means}: Means,
+  {bound, signal, quiesce, ...means}: Means,
 ): Promise<Certificate> {
-  await using stop = await hold(config, {for: bound, signal, evict: taken.gates});
-  means.step('hold', {acknowledgedAfter: stop.acknowledgedAfter, remaining: stop.remaining()});
+  await using stop = await hold(config, {
+    for: bound,
+    signal,
+    quiesce,
+    evict: taken.gates,
+    fences: effectsOf(config),
+  });
+  means.step('hold', holdFacts(stop));
   try {
     return await drainAndTake(config, verdict, taken, stop, means);
   } catch (error) {

@@ -1,9 +1,9 @@
 /** How did an owner end that is gone? Evidence that explains and decides nothing; silent where it can't be had. */
-import {readFileSync} from 'node:fs';
 import type {Owner} from '../lock/owner-record.js';
 import {deathSeen, describeEnding} from '../os/death.js';
 import {type KernelReport, readKernelReports, type ReportKind} from '../os/kernel-log.js';
 import {examineProcess} from '../os/process.js';
+import {readText} from '../os/read-text.js';
 import {isFirstTimeNamespace, type System} from '../os/system.js';
 import {type Evidence, examineOwner} from './incarnation.js';
 
@@ -11,7 +11,7 @@ const timeText = (milliseconds: number) => new Date(milliseconds).toISOString();
 
 function readBootTime(system: System): number | undefined {
   try {
-    const seconds = /^btime (\d+)$/m.exec(readFileSync(`${system.procRoot}/stat`, 'utf8'))?.[1];
+    const seconds = /^btime (\d+)$/m.exec(readText(`${system.procRoot}/stat`))?.[1];
     return seconds === undefined ? undefined : Number(seconds) * 1000;
   } catch {
     return undefined;

@@ -11,14 +11,17 @@ import type {AuditSink} from './audit.js';
 import {examineClaim, ownerOnRecord, readSetBit} from './claim.js';
 import type {ValidateFile} from './clean.js';
 import {drainContenders} from './contenders.js';
-import {DEFAULT_HOLD, hold} from './hold.js';
+import {DEFAULT_HOLD, type Hold, hold} from './hold.js';
+import type {QuiesceSpec} from './quiesce/spec.js';
 import {recordIntent} from './record.js';
-import {type Certificate, type OnStep, type StepName, takeBack} from './take-back.js';
+import {type Certificate, effectsOf, type OnStep, type StepName, takeBack} from './take-back.js';
 import {examine, summarize, type Verdict} from './verdict.js';
 
 export interface RecoverOptions {
   /** Bound of the hold in milliseconds. */
   readonly hold?: number | undefined;
+  /** Orchestrators that do not pass the gate, in the order in which they are stopped. */
+  readonly quiesce?: readonly QuiesceSpec[] | undefined;
   /** Sees each step as it is done. */
   readonly onStep?: OnStep | undefined;
   /** Refuses the file as cleaning leaves it, by throwing; the bit then stays set. */
@@ -42,11 +45,16 @@ export function stepper(
   };
 }
 
+/** What the step `hold` tells. */
+export function holdFacts(stop: Hold): Readonly<Record<string, unknown>> {
+  const {acknowledgedAfter, acknowledgements} = stop;
+  return {acknowledgedAfter, acknowledgements, remaining: stop.remaining()};
+}
+
 /** One recoverer at a time. The caller closes what it gets. Throws ERR_RECOVERY_BUSY and names the other. */
 export async function lockRecovery(config: ConfigLock): Promise<LockFile> {
-  const file = LockFile.open(config.paths.recovery);
-  if (file.try('exclusive')) return file;
-  file.close();
+  const file = LockFile.tryOpen(config.paths.recovery, 'exclusive');
+  if (file) return file;
   const pids = await findHolders(config.system, config.paths.recovery);
   throw new LockError(
     'ERR_RECOVERY_BUSY',
@@ -108,7 +116,7 @@ function verifyStillDead(config: ConfigLock, verdict: Verdict, read: ReadRecord)
  * it again finishes.
  */
 export async function recover(config: ConfigLock, options: RecoverOptions = {}): Promise<Certificate> {
-  const {hold: bound = DEFAULT_HOLD, onStep, validate, audit, signal} = options;
+  const {hold: bound = DEFAULT_HOLD, onStep, validate, audit, signal, quiesce} = options;
   const {reason = 'the owner is proven dead'} = options;
   const step = stepper(onStep);
   using _recovery = await lockRecovery(config);
@@ -119,8 +127,8 @@ export async function recover(config: ConfigLock, options: RecoverOptions = {}):
   await recordIntent(config, audit, 'recover.intent', facts, signal);
   tell(config.paths.directory, {event: 'intent', epoch: verdict.epoch, forced: false});
   step('intent');
-  await using stop = await hold(config, {for: bound, signal});
-  step('hold', {acknowledgedAfter: stop.acknowledgedAfter, remaining: stop.remaining()});
+  await using stop = await hold(config, {for: bound, signal, quiesce, fences: effectsOf(config)});
+  step('hold', holdFacts(stop));
   using guard = LockFile.open(config.paths.guard);
   const drained = await drainContenders(config, guard, stop, {
     onContenders: contenders => step('contenders', {contenders}),

@@ -12,6 +12,7 @@ import {
   type OwnerRecord,
   type ReadRecord,
   replaceRecord,
+  stagedRecord,
 } from '../lock/owner-record.js';
 import {tell} from '../os/events.js';
 import {hasCode} from '../os/system-error.js';
@@ -83,6 +84,11 @@ export interface TakeBack {
   readonly step: (name: StepName, facts?: Readonly<Record<string, unknown>>) => number;
   /** Judges once more, guard in hand; throws to end it here, with nothing changed. */
   readonly verify: (read: ReadRecord) => void;
+}
+
+/** What waits to be renamed into place by whoever takes back: fences of his hold. */
+export function effectsOf({paths, bit}: ConfigLock): string[] {
+  return [stagedRecord(paths.owner), ...bit.staged];
 }
 
 /**

@@ -108,14 +108,13 @@ function notFound(config: ConfigLock, {unreadable}: Survey): LockError {
 }
 
 /**
- * Who owns already, and has the guard as the owner: to be fenced by what is taken from it. Whoever else has the guard may be on its way
+ * Who is on record as the owner, and has the guard: it has read the epoch, so it is fenced by the next one. Whoever else has the guard may be on its way
  * to become the owner. Stopped there, it would go on after us, and own a lock whose guard we have given back.
  */
-function ownersAmong(config: ConfigLock, {bit, owner, holders}: Verdict): ReadonlySet<number> {
+function ownersAmong(config: ConfigLock, {owner, holders}: Verdict): ReadonlySet<number> {
   const record = config.readRecord();
   const resigned = record.state === 'owned' && record.resigned === true;
-  if (owner === null || bit.value !== 1 || resigned || owner.bootId !== config.system.bootId)
-    return new Set();
+  if (owner === null || resigned || owner.bootId !== config.system.bootId) return new Set();
   const same = ({pid, identity}: Holder) =>
     identity === undefined ? pid === owner.pid : identity === owner.identity;
   return new Set(holders.filter(same).map(({pid}) => pid));
@@ -160,10 +159,8 @@ function copyVisibly(config: ConfigLock, pids: readonly number[], holding: Itera
  * contender. Changes nothing else. Rejects with ERR_TAKEOVER_REFUSED, which says why and what remains possible.
  */
 export async function takeOver(config: ConfigLock, verdict: Verdict): Promise<Taken> {
-  const own = LockFile.open(config.paths.guard);
-  if (own.try('exclusive')) return {guard: own, gates: [], from: []};
-  own.close();
-  return await shareGuard(config, verdict);
+  const own = LockFile.tryOpen(config.paths.guard, 'exclusive');
+  return own ? {guard: own, gates: [], from: []} : await shareGuard(config, verdict);
 }
 
 /** Closes our copies. */

@@ -11,6 +11,7 @@ import {
   unlinkSync,
   writeFileSync,
   writeSync,
+  mkdirSync,
 } from 'node:fs';
 import {execFileSync} from 'node:child_process';
 import {join} from 'node:path';
@@ -18,7 +19,8 @@ import {fileURLToPath} from 'node:url';
 import test, {type ExecutionContext} from 'ava';
 import {recoverCommand} from '../../lib/cli/commands/recover.js';
 import {findConfigLock} from '../../lib/recovery/guarded-config.js';
-import {bench, type Bench, type Ended, guardedBench, NAME, occupy, orphan} from '../helpers/cli.js';
+import {bench, type Bench, guardedBench, NAME, occupy, orphan} from '../helpers/cli.js';
+import {type Ended} from '../helpers/started.js';
 import {asRoot, instrumented, testWith} from '../helpers/here.js';
 import {stopProcess} from '../helpers/proc-state.js';
 import {tinyFileSystem} from '../helpers/tiny-fs.js';
@@ -53,6 +55,14 @@ async function beside(made: Bench, act: () => Promise<Ended>): Promise<Ended> {
   } finally {
     closeSync(fd);
   }
+}
+
+async function withBrokenResume(made: Bench): Promise<Ended> {
+  const policy = join(made.directory, 'policy');
+  mkdirSync(policy);
+  const pair = "{stop: 'true', resume: exit 3, within: 60s}";
+  writeFileSync(join(policy, 'locks.yaml'), `locks:\n  ${NAME}:\n    quiesce: [${pair}]\n`);
+  return orphaned(made, '--policy', policy);
 }
 
 async function withTornRecord(made: Bench): Promise<Ended> {
@@ -197,6 +207,21 @@ const CASES: readonly Case[] = [
     status: 1,
     says: /did not come to the hold point/,
     run: besideCycle,
+  },
+  {
+    row: 'an orchestrator could not be stopped',
+    what: 'a directory that is no cgroup',
+    status: 1,
+    says: /it is not the directory of a cgroup v2/,
+    run: made => orphaned(made, '--quiesce', `freezer:${made.directory}`),
+  },
+  {
+    row: 'ALL CLEAR, but an orchestrator',
+    what: 'a command of the policy that does not resume it',
+    status: 2,
+    says: /does not go on: command "true" \(it exited with code 3; by hand: exit 3\)/,
+    after: 'FREE',
+    run: withBrokenResume,
   },
   {
     row: 'taken back, but the file is not clean',

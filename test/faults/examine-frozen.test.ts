@@ -28,7 +28,7 @@ steppedTest(
       seen[state] = (seen[state] ?? 0) + 1;
     }
     t.log(`${JSON.stringify(calls)}: ${JSON.stringify(seen)}`);
-    t.true((calls['fcntl'] ?? 0) > 0, 'the test of the guard was among them');
+    t.true((calls['fcntl:test'] ?? 0) > 0, 'the test of the guard was among them');
     t.true((seen['FREE'] ?? 0) > 0);
   },
 );

@@ -2,10 +2,9 @@
 import {type ChildProcess, spawn} from 'node:child_process';
 import {once} from 'node:events';
 import {fileURLToPath} from 'node:url';
-import type {ExecutionContext} from 'ava';
 import {waitForExit} from '../../lib/os/process.js';
 import {stopProcess} from './proc-state.js';
-import type {Scratch} from './scratch.js';
+import type {Ends, Scratch} from './scratch.js';
 
 export type Command =
   | 'acquire'
@@ -15,7 +14,13 @@ export type Command =
   | 'finish-update'
   | 'enter'
   | 'leave'
+  | 'cycle'
+  | 'another-cycle'
+  | 'halt'
   | 'hold'
+  | 'end-hold'
+  | 'prepare-effect'
+  | 'take-effect'
   | 'open-for-writing'
   | 'close-file'
   | 'recover'
@@ -94,11 +99,7 @@ export class Actor {
 }
 
 /** Starts an actor on a scratch; it is killed when the test has ended. `inside`: a command that puts it somewhere else, and ends with it. */
-export async function actor(
-  t: ExecutionContext,
-  {file, roots}: Scratch,
-  inside: readonly string[] = [],
-): Promise<Actor> {
+export async function actor(t: Ends, {file, roots}: Scratch, inside: readonly string[] = []): Promise<Actor> {
   const program = fileURLToPath(new URL('../fixtures/actor.js', import.meta.url));
   const [command, ...before] = [...inside, process.execPath];
   const child = spawn(command, [...before, program, JSON.stringify({file, roots})], {

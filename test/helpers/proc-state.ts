@@ -17,3 +17,9 @@ export function stopProcess(pid: number): void {
   awaitState(pid, 'TZ');
   for (const thread of readdirSync(`/proc/${pid}/task`)) awaitState(`${pid}/task/${thread}`, 'TZ');
 }
+
+/** Waits until a process that stops itself has done so, each of its threads. The test's own events go on meanwhile. */
+export async function awaitStopped(pid: number): Promise<void> {
+  const stands = (thread: string) => 'TZ'.includes(stateOf(`${pid}/task/${thread}`));
+  while (!readdirSync(`/proc/${pid}/task`).every(stands)) await new Promise(resolve => setImmediate(resolve));
+}

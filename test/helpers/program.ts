@@ -1,7 +1,7 @@
 /** How does a test start a program that says by lines what it has done? */
 import {spawn} from 'node:child_process';
 import type {ExecutionContext} from 'ava';
-import {Started} from './cli.js';
+import {Started} from './started.js';
 import {compile, fixture} from './native.js';
 
 function start(t: ExecutionContext, env: NodeJS.ProcessEnv, file: string, args: readonly string[]): Started {

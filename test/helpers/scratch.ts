@@ -5,6 +5,9 @@ import {join} from 'node:path';
 import type {ExecutionContext} from 'ava';
 import {type GuardedConfig, openConfigLock} from '../../lib/recovery/guarded-config.js';
 
+/** What ends, and takes with it what was made for it: a test, or a program of the tests. */
+export type Ends = Pick<ExecutionContext, 'teardown'>;
+
 /** Directory, configuration file and roots of one test. */
 export interface Scratch {
   readonly directory: string;
@@ -16,7 +19,7 @@ export const OLD = 'gain = 7\n';
 export const NEW = 'gain = 9\n';
 
 /** Makes a scratch directory that goes when the test has ended. */
-export function scratch(t: ExecutionContext, base: string = tmpdir()): Scratch {
+export function scratch(t: Ends, base: string = tmpdir()): Scratch {
   const directory = mkdtempSync(join(base, 'locksmith-test-'));
   t.teardown(() => rmSync(directory, {recursive: true, force: true}));
   mkdirSync(join(directory, 'etc'));

@@ -24,7 +24,12 @@ interface Run {
 }
 
 /** Runs the writer in a folder of its own with the stepper at call `n`. */
-async function run(t: ExecutionContext, n: number, action: Action): Promise<Run> {
+async function run(
+  t: ExecutionContext,
+  n: number,
+  action: Action,
+  calls: readonly string[] = [],
+): Promise<Run> {
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'locksmith-stepper-'));
   const child = spawn(...(await traceable(process.execPath, [writer, folder])), {
     stdio: ['pipe', 'pipe', 'inherit'],
@@ -35,7 +40,7 @@ async function run(t: ExecutionContext, n: number, action: Action): Promise<Run>
   });
   const exit = once(child, 'exit').then(() => child.exitCode ?? child.signalCode);
   await once(child.stdout, 'readable'); // "up" is there, unread
-  const stepper = await attach(child.pid ?? 0, n, action);
+  const stepper = await attach(child.pid ?? 0, n, action, calls);
   const output = text(child.stdout);
   child.stdin.end('go\n');
   return {outcome: await stepper.outcome, folder, child, exit, output};
@@ -160,6 +165,30 @@ steppedTest(
     t.false(writes.has(states[3] ?? ''));
   },
 );
+
+steppedTest('only the calls that were named count', async t => {
+  const renames = await run(t, 0, 'count', ['rename']);
+  t.deepEqual(renames.outcome, {kind: 'end', count: 2});
+  const {outcome, exit, folder} = await run(t, 2, 'kill', ['openat:create']);
+  t.deepEqual(outcome, {kind: 'killed', count: 2, call: 'openat:create'});
+  t.is(await exit, 'SIGKILL');
+  t.deepEqual(contents(folder), {one: finished.one});
+});
+
+steppedTest('a call that is to fail does not run, and the process goes on with its error', async t => {
+  const {outcome, exit, output, folder} = await run(t, 2, {fail: 'ENOSPC'}, ['write']);
+  t.deepEqual(outcome, {kind: 'failed', count: 2, call: 'write'});
+  t.is(await exit, 0);
+  t.is(await output, 'up\nENOSPC write\n');
+  t.deepEqual(contents(folder), {'one.tmp': 'first\n'});
+});
+
+steppedTest('only close runs although it fails: its descriptor is given back', async t => {
+  const {outcome, exit, output} = await run(t, 1, {fail: 'EIO'}, ['close']);
+  t.deepEqual(outcome, {kind: 'failed', count: 1, call: 'close'});
+  t.is(await exit, 0);
+  t.is(await output, 'up\nEIO close, closed\n');
+});
 
 steppedTest('a process that exits before its operation ends is reported', async t => {
   const child = spawn(...(await traceable('cat', [])), {stdio: ['pipe', 'pipe', 'inherit']});

@@ -1,4 +1,4 @@
-/** How does a test kill or stop a process right before the N-th system call of an operation? */
+/** How does a test kill or stop a process right before the N-th system call of an operation, or make that call fail? */
 
 import {type ChildProcess, execFile, spawn} from 'node:child_process';
 import {createHash, randomUUID} from 'node:crypto';
@@ -8,6 +8,7 @@ import {createInterface} from 'node:readline';
 import {text} from 'node:stream/consumers';
 import {fileURLToPath} from 'node:url';
 import {promisify} from 'node:util';
+import {errnoOf} from '../../lib/os/system-error.js';
 
 // From dist/test/helpers, where this file runs.
 const source = fileURLToPath(new URL('../../../test/fixtures/stepper.c', import.meta.url));
@@ -17,19 +18,20 @@ const flags = ['-O2', '-Wall', '-Wextra', '-Werror'];
 /** The target looks for these paths, as with `fs.existsSync(begin)`, where its operation begins and ends. */
 export const marker = {begin: '/locksmith-step-begin', end: '/locksmith-step-end'};
 
-/** What to do to the target at the N-th call; `count` only counts. */
-export type Action = 'kill' | 'stop' | 'count';
+/** What to do to the target at the N-th call; `count` only counts, `fail` makes the call return that error. */
+export type Action = 'kill' | 'stop' | 'count' | {readonly fail: string};
 
 /**
  * How it came out:
  *
  * - `killed`: dead by SIGKILL before call number `count` ran. `call` is its name, or its number as text.
  * - `stopped`: an ordinary stopped process, no longer traced, that runs the call after SIGCONT.
+ * - `failed`: the call has failed, and the target goes on untraced.
  * - `end`: the operation was over after `count` calls, and the target goes on untraced.
  * - `exited`: the target was gone before the end of its operation.
  */
 export type Outcome =
-  | {kind: 'killed' | 'stopped'; count: number; call: string}
+  | {kind: 'killed' | 'stopped' | 'failed'; count: number; call: string}
   | {kind: 'end'; count: number}
   | {kind: 'exited'};
 
@@ -47,10 +49,18 @@ export interface Stepper {
  * compete: loop over `n` until the outcome is `end`. Its children aren't traced.
  *
  * @param n the call, counted from 1, before which `action` takes place.
+ * @param calls names of the calls that count, as in fixtures/stepper.c; by default all do.
  * @throws when there is no such process, or tracing isn't allowed or not possible: see canTrace.
  */
-export async function attach(pid: number, n: number, action: Action): Promise<Stepper> {
-  const stepper = spawn(await compile(), [String(pid), String(n), action], {
+export async function attach(
+  pid: number,
+  n: number,
+  action: Action,
+  calls: readonly string[] = [],
+): Promise<Stepper> {
+  const word = typeof action === 'string' ? action : `fail=${errnoOf(action.fail)}`;
+  const only = calls.length > 0 ? [calls.join(',')] : [];
+  const stepper = spawn(await compile(), [String(pid), String(n), word, ...only], {
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   const complaint = text(stepper.stderr);
@@ -74,6 +84,7 @@ function parseOutcome(line: string): Outcome {
   switch (kind) {
     case 'killed':
     case 'stopped':
+    case 'failed':
       return {kind, count: Number(count), call};
     case 'end':
       return {kind, count: Number(count)};

@@ -9,10 +9,14 @@ export type Need = readonly [name: string, debianPackage: string, what: string];
 const MACHINE = 'the kernel module, in a virtual machine';
 const DEBUG_KERNEL = 'the kernel module, on a kernel that checks itself';
 
+const UNITS = 'orchestrators that are units of systemd';
+
 export const ORDINARY_NEEDS: readonly Need[] = [
   ['cc', 'build-essential', 'owners killed and frozen at every system call'],
   ['mount', 'mount', 'full disks'],
   ['mkfs.btrfs', 'btrfs-progs', 'locks in subvolumes of btrfs'],
+  ['/usr/lib/systemd/systemd', 'systemd', UNITS],
+  ['dbus-daemon', 'dbus', UNITS],
 ];
 
 export const MACHINE_NEEDS: readonly Need[] = [

@@ -46,7 +46,7 @@ init {
     run Program(A, false, 2);
     run Program(B, false, 1);
     run Orchestrator();
-    run Timer(R);
+    run Supervisor(R);
     run Holder(R)
   }
 }

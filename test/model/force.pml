@@ -43,14 +43,14 @@ inline taking_effect() {
   forced_below = next - 1
 }
 
-/* The holder, if it is the owner, and owns already. */
-#define OWNER_WHO_HOLDS (value == 1 && state == OWNED && held == owner -> held : NOBODY)
+/* The holder, if it is on record as the owner. */
+#define OWNER_WHO_HOLDS (state == OWNED && held == owner -> held : NOBODY)
 
 /* ownerOnRecord, and the epoch that the operator names. */
 #define OWNER_NOW(bit_value, at_epoch) (rec_state != FREE && (bit_value == 0 || rec_epoch >= at_epoch) -> rec_owner : NOBODY)
 #define HIGHER(a, b) (a > b -> a : b)
 
-/* Whose description may be shared: of who is the owner already, and has the guard as such. */
+/* Whose description may be shared: of who is on record as the owner, and has the guard. */
 #ifdef M_ROB_WHO_PASSES
 #define MAY_SHARE (guard == A || guard == B)
 #else
@@ -136,14 +136,19 @@ start:
   clean();
   clear();
   all_clear();
-  STEP(if :: HOLDS_GUARD -> guard = NOBODY :: else fi);                     /* LockFile.unlock: for each copy */
-  goto end_in_order;
+  goto fenced;
 refused:
   REACHED(REFUSED);
 failed:
   REACHED(FAILED);
   resign();
   restore();
+  if
+  :: handing -> goto fenced
+  :: else -> goto end_in_order
+  fi;
+fenced:
+  STEP(if :: HOLDS_GUARD -> guard = NOBODY :: else fi);                     /* LockFile.unlock: for each copy */
 end_in_order:
   STEP(CHECK(share_given_back, over[me] || evicting == NOBODY || GOT_BACK(evicting)));
   end_hold();
@@ -188,11 +193,11 @@ init {
     owns[A] = 1;
     run Program(A, true, 0);
 #ifndef FEW
-    run Timer(S);
+    run Supervisor(S);
     run Operator(S);
 #endif
 #endif
-    run Timer(R);
+    run Supervisor(R);
     run Operator(R)
   }
 }

@@ -1,6 +1,6 @@
-/* How does everything stop for a bounded time? lib/recovery/hold.ts, native/hold_timer.cc, and who passes the gate without a lock. */
+/* How does everything stop for a bounded time? lib/recovery/hold.ts, native/hold_supervisor.cc, and who passes the gate without a lock. */
 
-/* hold(): the timer, the door, the room. Each wait may end at the deadline: then goto refused. */
+/* hold(): the supervisor, the door, the room. Each wait may end at the deadline: then goto refused. */
 inline shut_door() {
   if
   :: atomic { door == NOBODY && !over[me] -> door = me }                    /* shutDoor */
@@ -9,20 +9,20 @@ inline shut_door() {
   fi
 }
 
-inline start_timer() {
-#ifdef M_NO_TIMER
+inline start_supervisor() {
+#ifdef M_NO_SUPERVISOR
   skip
 #else
-  STEP(timer[me] = true; channel[me] = true)                                /* StartHoldTimer */
+  STEP(supervised[me] = true; channel[me] = true)                                /* StartHoldSupervisor */
 #endif
 }
 
 inline announce() {
 #ifdef M_DOOR_FIRST
   shut_door();
-  start_timer()
+  start_supervisor()
 #else
-  start_timer();
+  start_supervisor();
   shut_door()
 #endif
 }
@@ -41,11 +41,11 @@ inline empty_room() {
 #endif
 }
 
-/* Hold.release: unlock, close the channel, wait for the timer's end. */
+/* Hold.release: unlock, close the channel, wait for the supervisor's end. */
 inline end_hold() {
   STEP(unlock_gate(me));
   STEP(channel[me] = false);
-  STEP(!timer[me] -> over[me] = false)
+  STEP(!supervised[me] -> over[me] = false)
 }
 
 #ifdef M_TELL_LAST
@@ -72,17 +72,20 @@ inline sweep() {
 #endif
 }
 
-/* RunTimer. Its copy of the gate's description keeps the gate shut until it ends or unlocks. */
-proctype Timer(byte whose) {
+/* Supervisor::Run. Its copy of the gate's description keeps the gate shut until it ends or unlocks. */
+proctype Supervisor(byte whose) {
 end_idle:
   do
-  :: atomic { timer[whose] && !channel[whose] -> unlock_gate(whose); timer[whose] = false }
-  :: atomic { timer[whose] && channel[whose] && EXPIRES -> expired(); TELL_FIRST(whose) };
+  :: atomic { supervised[whose] && !channel[whose] && !gone[whose] -> unlock_gate(whose); supervised[whose] = false }
+  :: atomic { supervised[whose] && !channel[whose] && gone[whose] -> skip };
+     sweep();
+     atomic { unlock_gate(whose); supervised[whose] = false }
+  :: atomic { supervised[whose] && channel[whose] && EXPIRES -> expired(); TELL_FIRST(whose) };
      OPEN_FIRST(whose);
      sweep();
      OPEN_LAST(whose);
      TELL_LAST(whose);
-     atomic { timer[whose] = false }
+     atomic { supervised[whose] = false }
   od
 }
 

@@ -58,7 +58,7 @@ init {
     rec_epoch = 1;
     run Program(A, false, 1);
     run Orchestrator();
-    run Timer(R);
+    run Supervisor(R);
     run Holder(R)
   }
 }

@@ -56,8 +56,8 @@ byte evicting;
 bool inside[COUNT];
 bool working[COUNT];
 
-/* The hold's timer: does it run, is the holder's end of the channel open, has it told that the hold is over? */
-bool timer[COUNT];
+/* The hold's supervisor: does it run, is the holder's end of the channel open, has it told that the hold is over? */
+bool supervised[COUNT];
 bool channel[COUNT];
 bool over[COUNT];
 
@@ -135,7 +135,7 @@ inline die(who) {
   if :: copier == who -> copied = NOBODY; evicting = NOBODY :: else fi;
   close_gate(who);
   channel[who] = false;
-  if :: !timer[who] -> unlock_gate(who) :: else fi;
+  if :: !supervised[who] -> unlock_gate(who) :: else fi;
   if :: recovery == who -> recovery = NOBODY :: else fi;
   gone[who] = true
 }

@@ -160,7 +160,7 @@ init {
 #ifndef FEW
     run Orchestrator();
 #endif
-    run Timer(S);
+    run Supervisor(S);
     run Recoverer(S);
 #endif
     known[B] = true;
@@ -183,7 +183,7 @@ init {
     run Program(B, false, 1);
     run Child();
 #endif
-    run Timer(R);
+    run Supervisor(R);
     run Recoverer(R)
   }
 }

@@ -39,7 +39,7 @@ const MODELS: readonly Model[] = [
     formulas: ['hold_ends', 'contender_gets_in'],
     ends: ['HELD', 'REFUSED', 'TOOK_EFFECT', 'TOO_LATE', 'FROZEN'],
     faults: {
-      M_NO_TIMER: 'hold_ends',
+      M_NO_SUPERVISOR: 'hold_ends',
       M_DOOR_FIRST: 'hold_ends',
       M_NO_SWEEP: 'effect_in_hold',
       M_OPEN_FIRST: 'effect_in_hold',

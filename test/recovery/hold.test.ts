@@ -1,5 +1,6 @@
 /** Does a hold stop everything, say so, and end by itself whatever happens to its holder? */
-import {readFileSync} from 'node:fs';
+import {existsSync, readFileSync, writeFileSync} from 'node:fs';
+import {join} from 'node:path';
 import test from 'ava';
 import type {LockError} from '../../lib/errors.js';
 import {isClosed} from '../../lib/lock/gate.js';
@@ -102,6 +103,41 @@ test('a hold ends with its holder', async t => {
   await holder.kill();
   (await entered).leave();
   t.pass();
+});
+
+test('a holder who checked, was stopped, and wakes too late changes nothing: its scratch file went before the gate opened', async t => {
+  const place = scratch(t);
+  const config = await openScratch(place);
+  const path = join(place.directory, 'effect');
+  const holder = await actor(t, place);
+  await holder.do('hold', {for: 2000, fences: [`${path}.scratch`]});
+  t.is(
+    (await holder.do('prepare-effect', {path})).error,
+    undefined,
+    'the hold was in force after the file was written',
+  );
+  holder.stop();
+  using _cycle = await config.enter();
+  t.false(existsSync(`${path}.scratch`));
+  holder.continue();
+  t.is((await holder.do('take-effect', {path})).error, 'ENOENT');
+  t.false(existsSync(path));
+});
+
+test('the fences of a dead holder go before the gate opens, and those of one who let go stay', async t => {
+  const place = scratch(t);
+  const config = await openScratch(place);
+  const path = join(place.directory, 'effect');
+  const fences = [`${path}.scratch`];
+  writeFileSync(`${path}.scratch`, '');
+  await (await config.hold({for: 60_000, fences})).release();
+  t.true(existsSync(`${path}.scratch`));
+  const holder = await actor(t, place);
+  await holder.do('hold', {for: 60_000, fences});
+  await holder.kill();
+  (await config.enter()).leave();
+  t.false(existsSync(`${path}.scratch`));
+  await t.throwsAsync(config.hold({fences: ['scratch']}), {code: 'ERR_ARGUMENT'});
 });
 
 test('a second hold waits for the first', async t => {

@@ -1,12 +1,12 @@
 /** Is a lock taken back from the dead, and from nobody else? In every case the file is whole and nothing is half done. */
 import {existsSync, readdirSync, readFileSync, writeFileSync} from 'node:fs';
-import {dirname} from 'node:path';
+import {dirname, join} from 'node:path';
 import test, {type ExecutionContext} from 'ava';
 import type {LockError} from '../../lib/errors.js';
 import {LockFile} from '../../lib/os/lock-file.js';
 import {auditRecords, verifyAudit} from '../../lib/recovery/audit.js';
 import type {GuardedConfig} from '../../lib/recovery/guarded-config.js';
-import type {Certificate, Step} from '../../lib/recovery/take-back.js';
+import {type Certificate, effectsOf, type Step} from '../../lib/recovery/take-back.js';
 import type {Verdict} from '../../lib/recovery/verdict.js';
 import {type Actor, actor} from '../helpers/actor.js';
 import {NEW, OLD, openScratch, type Scratch, scratch} from '../helpers/scratch.js';
@@ -61,6 +61,22 @@ test('a ghost is recovered: steps, certificate, audit, and a clean file', async 
   t.deepEqual(await audit(place), ['recover.intent', 'all-clear']);
   t.true((await verifyAudit(place.roots.state)).ok);
   t.is((await config.update(() => NEW)).epoch, certificate.epochs.after + 1);
+});
+
+test('what would have come into effect after the hold is removed before anybody enters', async t => {
+  const {config} = await orphan(t);
+  const staged = effectsOf(config);
+  t.true(staged.length > 1);
+  // As a recoverer leaves it that is stopped between its look and its rename, until its hold is over.
+  const validate = async () => {
+    for (const path of staged) writeFileSync(path, 'what comes too late');
+    t.is(await config.tryEnter(), undefined, 'the hold is still in force');
+    using _cycle = await config.enter();
+    t.deepEqual(staged.filter(existsSync), []);
+  };
+  await t.throwsAsync(config.recover({hold: 5000, validate}), {code: 'ERR_HOLD_EXPIRED'});
+  t.is(config.bit.read(), 1);
+  await config.recover();
 });
 
 test('the bit is set from the first step to the last', async t => {
@@ -230,6 +246,19 @@ test('without an audit record nothing happens', async t => {
   writeFileSync(`${place.roots.state}/audit.jsonl`, 'not a record\n');
   await t.throwsAsync(config.recover(), {code: 'ERR_AUDIT_BROKEN'});
   t.is((await config.examine()).state, 'DEAD');
+});
+
+test('an owner that could not give its lock back has given up, although it lives: others may recover', async t => {
+  const place = scratch(t);
+  const config = await openScratch(place);
+  const owned = await config.acquire();
+  const epoch = join(config.bit.directory, 'epoch');
+  writeFileSync(epoch, 'no number\n');
+  await t.throwsAsync(owned.release(), {code: 'EBADMSG'});
+  writeFileSync(epoch, `${owned.epoch}\n`);
+  t.is((await config.examine()).state, 'DEAD');
+  await t.throwsAsync(config.acquire(), {code: 'ERR_ORPHANED', message: /has given up/});
+  t.is((await config.recover()).outcome, 'untouched');
 });
 
 test('the certificate names its audit record', async t => {

@@ -1,8 +1,10 @@
 /** `locksmith break-glass`: how is a lock taken by force, and audited? */
+import type {QuiesceSpec} from '../../recovery/quiesce/spec.js';
 import {AUDIT_OPTION, auditSink} from '../audit-to.js';
 import type {CommandSpec, Given} from '../command.js';
 import {POLICY_OPTIONS, type PolicyGiven, policyFor, recoveryOptions} from '../policy.js';
 import {findTarget} from '../resolve.js';
+import {QUIESCE_OPTION} from '../quiesce.js';
 import {interruption} from '../signals.js';
 import {HOLD_OPTION, takeBackVisibly} from '../steps.js';
 import {parseEpoch} from '../units.js';
@@ -14,6 +16,7 @@ interface BreakGlassGiven extends Given, PolicyGiven {
   readonly reason: string;
   readonly kill?: true;
   readonly hold?: number;
+  readonly quiesce?: readonly QuiesceSpec[];
   readonly validate?: string;
   readonly auditTo?: string;
 }
@@ -36,6 +39,7 @@ export const breakGlassCommand: CommandSpec<BreakGlassGiven> = {
       what: 'end the owner (SIGKILL) once its guard is taken over; without it, it is only fenced',
     },
     HOLD_OPTION,
+    QUIESCE_OPTION,
     VALIDATE_OPTION,
     AUDIT_OPTION,
     ...POLICY_OPTIONS,

@@ -1,12 +1,14 @@
 /** `locksmith hold`: how is everything that passes the gate stopped, for a bounded time? */
 import {EXIT} from '../../errors.js';
 import type {GuardedConfig} from '../../recovery/guarded-config.js';
-import {DEFAULT_HOLD, type Hold} from '../../recovery/hold.js';
+import {DEFAULT_HOLD, type Hold, type HoldOptions} from '../../recovery/hold.js';
+import type {QuiesceSpec} from '../../recovery/quiesce/spec.js';
 import {runChild} from '../child.js';
 import type {CommandSpec, Given} from '../command.js';
 import {note, print, printJson} from '../output.js';
 import {showProgress} from '../progress.js';
 import {POLICY_OPTIONS, type PolicyGiven, policyFor, recoveryOptions} from '../policy.js';
+import {acknowledgementText, QUIESCE_OPTION} from '../quiesce.js';
 import {NAME_OPTION, openTarget} from '../resolve.js';
 import {Interrupted, interruption} from '../signals.js';
 import {parseDuration, showDuration} from '../units.js';
@@ -15,30 +17,44 @@ interface HoldGiven extends Given, PolicyGiven {
   /** Milliseconds. */
   readonly for?: number;
   readonly name?: string;
+  readonly quiesce?: readonly QuiesceSpec[];
 }
 
 type Json = Given['json'];
 
-async function askForHold(config: GuardedConfig, bound: number, json: Json): Promise<Hold> {
-  using interrupted = interruption();
+async function askForHold(
+  config: GuardedConfig,
+  options: HoldOptions & {readonly for: number},
+  json: Json,
+): Promise<Hold> {
   const start = performance.now();
-  const remaining = () => bound - (performance.now() - start);
+  const remaining = () => options.for - (performance.now() - start);
   using _ = showProgress({
     what: () => `waiting for everybody to come to the hold point of ${config.name}`,
     remaining,
     quiet: json,
   });
-  return await config.hold({for: bound, signal: interrupted.signal});
+  return await config.hold(options);
 }
 
 function acknowledge(config: GuardedConfig, stop: Hold, json: Json): void {
-  const {acknowledgedAfter} = stop;
+  const {acknowledgedAfter, acknowledgements} = stop;
   const remaining = stop.remaining();
   if (json)
-    printJson({hold: 'acknowledged', name: config.name, file: config.file, acknowledgedAfter, remaining});
+    printJson({
+      hold: 'acknowledged',
+      name: config.name,
+      file: config.file,
+      acknowledgedAfter,
+      acknowledgements,
+      remaining,
+    });
   else
     print(
-      `HOLD ${config.name}: acknowledged after ${showDuration(acknowledgedAfter)}; nobody is inside, nobody can enter; it ends by itself in ${showDuration(remaining)}`,
+      [
+        `HOLD ${config.name}: acknowledged after ${showDuration(acknowledgedAfter)}; nobody is inside, nobody can enter; it ends by itself in ${showDuration(remaining)}`,
+        ...acknowledgements.map(acknowledgement => `  ${acknowledgementText(acknowledgement)}`),
+      ].join('\n'),
     );
 }
 
@@ -55,16 +71,20 @@ function anyAborted(...signals: readonly AbortSignal[]): Promise<unknown> {
   });
 }
 
-/** Keeps the hold until its deadline or a signal, and says which it was. */
-async function keep(config: GuardedConfig, stop: Hold, json: Json): Promise<string> {
-  using interrupted = interruption();
+/** Keeps the hold until it ends or a signal comes, and says which it was. */
+async function keep(
+  config: GuardedConfig,
+  stop: Hold,
+  {signal, json}: {readonly signal: AbortSignal; readonly json: Json},
+): Promise<string> {
   using _ = showProgress({
     what: () => `${config.name} is on hold, Ctrl-C ends it`,
     remaining: () => stop.remaining(),
     quiet: json ?? !process.stderr.isTTY,
   });
-  const reason = await anyAborted(stop.signal, interrupted.signal);
-  return reason instanceof Interrupted ? `by ${reason.signal}` : 'by itself';
+  const reason = await anyAborted(stop.signal, signal);
+  if (reason instanceof Interrupted) return `by ${reason.signal}`;
+  return stop.remaining() > 0 ? 'because its supervisor was killed' : 'by itself';
 }
 
 /** Keeps the hold while a program runs. A program that outlasts it is not stopped, but told of. */
@@ -93,11 +113,16 @@ export const holdCommand: CommandSpec<HoldGiven> = {
       what: 'how long at most: 90s, 500ms, 2m; by default as the policy says, else 90s',
       parse: parseDuration,
     },
+    QUIESCE_OPTION,
     NAME_OPTION,
     ...POLICY_OPTIONS,
   ],
   examples: [
     ['locksmith hold aim_lock_config --for 90s', 'until Ctrl-C, 90 seconds at most'],
+    [
+      'locksmith hold aim_lock_config --quiesce unit:aim.service',
+      'freezes a service that does not use the library meanwhile',
+    ],
     ['locksmith hold aim_lock_config --for 2m -- rsync -a /etc/aim backup:', 'while a program runs'],
   ],
   about:
@@ -106,8 +131,8 @@ export const holdCommand: CommandSpec<HoldGiven> = {
   exits: [
     [0, 'it was acknowledged and has ended'],
     ['any', 'with a program: its status'],
-    [1, 'refused: not everybody came to the hold point, and who'],
-    [2, 'no such lock, or a failure'],
+    [1, 'refused: not everybody came to the hold point or was stopped, and who'],
+    [2, 'no such lock, or a failure; what was stopped may not go on, and the message says how to let it'],
     [64, 'usage'],
     [75, 'the hold ended before the program did'],
   ],
@@ -115,11 +140,19 @@ export const holdCommand: CommandSpec<HoldGiven> = {
     const {name, json} = given;
     const policy = await policyFor(given);
     const config = await openTarget(target, name, policy);
-    const {hold: bound = DEFAULT_HOLD} = recoveryOptions({hold: given.for}, policy.of(config.name).settings);
-    await using stop = await askForHold(config, bound, json);
+    const {settings} = policy.of(config.name);
+    const {hold = DEFAULT_HOLD, quiesce} = recoveryOptions({...given, hold: given.for}, settings);
+    // Until the program has its turn: a signal between asking and keeping would end us without a word.
+    using interrupted = interruption();
+    const {signal} = interrupted;
+    await using stop = await askForHold(config, {for: hold, quiesce, signal}, json);
     acknowledge(config, stop, json);
-    if (command.length > 0) return await keepFor(config, stop, command);
-    const how = await keep(config, stop, json);
+    if (command.length > 0) {
+      interrupted.signal.throwIfAborted();
+      interrupted[Symbol.dispose]();
+      return await keepFor(config, stop, command);
+    }
+    const how = await keep(config, stop, {signal: interrupted.signal, json});
     await stop.release();
     sayEnd(config, how, json);
     return EXIT.done;

@@ -2,12 +2,14 @@
 import {EXIT} from '../../errors.js';
 import {listContenders} from '../../recovery/contenders.js';
 import type {GuardedConfig} from '../../recovery/guarded-config.js';
+import type {QuiesceSpec} from '../../recovery/quiesce/spec.js';
 import type {State} from '../../recovery/verdict.js';
 import {AUDIT_OPTION, auditSink} from '../audit-to.js';
 import type {CommandSpec, Given} from '../command.js';
 import {print, printJson} from '../output.js';
 import {POLICY_OPTIONS, type PolicyGiven, policyFor, recoveryOptions} from '../policy.js';
 import {reportLines, toReport} from '../report.js';
+import {QUIESCE_OPTION} from '../quiesce.js';
 import {findTarget} from '../resolve.js';
 import {interruption} from '../signals.js';
 import {contenderText, HOLD_OPTION, recoverVisibly} from '../steps.js';
@@ -15,6 +17,7 @@ import {VALIDATE_OPTION} from '../validator.js';
 
 interface RecoverGiven extends Given, PolicyGiven {
   readonly hold?: number;
+  readonly quiesce?: readonly QuiesceSpec[];
   readonly dryRun?: true;
   readonly validate?: string;
   readonly reason?: string;
@@ -66,6 +69,7 @@ export const recoverCommand: CommandSpec<RecoverGiven> = {
   arguments: [['<lock>', 'NAME of a lock, or the FILE that it guards']],
   options: [
     HOLD_OPTION,
+    QUIESCE_OPTION,
     {flags: '--dry-run', what: 'say what would be done, and change nothing'},
     VALIDATE_OPTION,
     {flags: '--reason <text>', what: 'why; the audit log keeps it'},
@@ -85,6 +89,8 @@ export const recoverCommand: CommandSpec<RecoverGiven> = {
     [1, 'the owner is not proven dead: ALIVE, FROZEN or UNKNOWN; nothing was changed'],
     [1, 'a contender remains, and is named; nothing was changed'],
     [1, 'not everybody came to the hold point, and who; nothing was changed'],
+    [1, 'an orchestrator could not be stopped, and which; nothing was changed'],
+    [2, 'ALL CLEAR, but an orchestrator that was stopped does not go on; let it go on by hand'],
     [2, 'taken back, but the file is not clean: the bit stays set, and running it again finishes'],
     [2, 'the audit log takes no record, or STATE is not there: nothing was changed; see --audit-to'],
     [2, 'no such lock, a policy with a fault, or another failure'],
