@@ -140,14 +140,22 @@ async function handOver(
   }
 }
 
-/** We live, but go no further: says so, so that the next recovery need not wait for our death. */
-function resign(config: ConfigLock, record: OwnedRecord): void {
-  tell(config.paths.directory, {event: 'resigning', epoch: record.epoch});
-  const file = openRecord(config.paths.owner);
+function writeRecord({paths}: ConfigLock, record: OwnerRecord): void {
+  const file = openRecord(paths.owner);
   try {
-    file.write({...record, resigned: true});
+    file.write(record);
   } finally {
     file.close();
+  }
+}
+
+/** We live, but go no further: says so, so that the next recovery need not wait for our death. If that can't be written either, only our end will tell. */
+function resign(config: ConfigLock, record: OwnedRecord): void {
+  tell(config.paths.directory, {event: 'resigning', epoch: record.epoch});
+  try {
+    writeRecord(config, {...record, resigned: true});
+  } catch {
+    // What went wrong first is what is thrown.
   }
 }
 
@@ -160,12 +168,7 @@ function clearBit(config: ConfigLock, hold: Hold, epoch: number): void {
       path: config.bit.path,
       epoch,
     });
-  const file = openRecord(config.paths.owner);
-  try {
-    file.write({v: 1, state: 'free', lock: config.name, epoch});
-  } finally {
-    file.close();
-  }
+  writeRecord(config, {v: 1, state: 'free', lock: config.name, epoch});
 }
 
 async function cleanAndClear(work: TakeBack, mine: OwnedRecord): Promise<Cleaned> {
