@@ -196,7 +196,6 @@ function epochNow(config: ConfigLock): number {
   return Math.max(config.bit.epoch(), record.state === 'unreadable' ? 0 : record.epoch);
 }
 
-/** Takes it, and gives the guard back once it is clear. */
 async function drainAndTake(
   config: ConfigLock,
   verdict: Verdict,
@@ -211,28 +210,18 @@ async function drainAndTake(
     onContenders: contenders => step('contenders', {contenders}),
   });
   if (drained.length === 0) step('contenders', {contenders: []});
-  let fenced = false;
-  try {
-    return await takeBack({
-      config,
-      hold: stop,
-      verdict,
-      forced: true,
-      reason,
-      drained,
-      validate,
-      audit,
-      step(name, facts) {
-        fenced ||= name === 'handover';
-        return step(name, facts);
-      },
-      verify: read => verifyUnchanged(config, verdict, read),
-    });
-  } finally {
-    // The old owner still has the description open: closing our copy alone would leave the guard locked, also for whoever
-    // takes the lock back from us should we have failed.
-    if (fenced) taken.guard.unlock();
-  }
+  return await takeBack({
+    config,
+    hold: stop,
+    verdict,
+    forced: true,
+    reason,
+    drained,
+    validate,
+    audit,
+    step,
+    verify: read => verifyUnchanged(config, verdict, read),
+  });
 }
 
 async function forceThrough(
@@ -251,9 +240,11 @@ async function forceThrough(
   means.step('hold', holdFacts(stop));
   try {
     return await drainAndTake(config, verdict, taken, stop, means);
-  } catch (error) {
+  } finally {
     // It is the owner as before, and goes on in its cycle.
     if (epochNow(config) === verdict.epoch) stop.readmit(taken.gates);
-    throw error;
+    // It is fenced, but still has the description open: closing our copy alone would leave the guard locked, also for
+    // whoever takes the lock back from us should we have failed.
+    else taken.guard.unlock();
   }
 }

@@ -142,7 +142,7 @@ export async function drainContenders(
       await untilSomethingChanges(remaining, closes ?? -1, hold.signal);
     }
   } catch (error) {
-    throw hold.remaining() === 0 ? contended(config, remaining) : error;
+    throw hold.expired ? contended(config, remaining) : error;
   } finally {
     if (closes !== undefined && closes >= 0) native.close(closes);
   }

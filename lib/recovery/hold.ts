@@ -76,9 +76,14 @@ export class Hold {
     return this.#released ? 0 : this.#parts.deadline.remaining();
   }
 
+  /** Its time is over. */
+  get expired(): boolean {
+    return this.#parts.deadline.expired;
+  }
+
   /** True while nobody can enter. A holder that was stopped and wakes late sees here that its time is over. */
   inForce(): boolean {
-    return !this.#released && !this.#parts.deadline.expired && this.#parts.supervisor.standing();
+    return !this.#released && !this.expired && this.#parts.supervisor.standing();
   }
 
   /** Throws ERR_HOLD_EXPIRED when it has ended. */
