@@ -164,7 +164,8 @@ export const ERRORS = {
   },
   ERR_RECOVERY_BUSY: {
     meaning: 'Another recovery of this lock is under way.',
-    advice: 'Wait for it; running it again then tells how it ended.',
+    advice:
+      'Wait for it; running it again then tells how it ended. One that can not run (the message says so) is let go on, or ended: nothing is lost.',
     exit: EXIT.tryAgain,
   },
   ERR_OWNER_CHANGED: {

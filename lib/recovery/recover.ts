@@ -7,6 +7,7 @@ import {monotonic} from '../os/deadline.js';
 import {tell} from '../os/events.js';
 import {LockFile} from '../os/lock-file.js';
 import {findHolders} from '../os/lock-survey.js';
+import {describeProcess, examineProcess} from '../os/process.js';
 import type {AuditSink} from './audit.js';
 import {examineClaim, ownerOnRecord, readSetBit} from './claim.js';
 import type {ValidateFile} from './clean.js';
@@ -51,14 +52,22 @@ export function holdFacts(stop: Hold): Readonly<Record<string, unknown>> {
   return {acknowledgedAfter, acknowledgements, remaining: stop.remaining()};
 }
 
+/** A recoverer for people; one that can't run keeps all others out until it is let go on, or ended. */
+function describeRecoverer(config: ConfigLock, pid: number): string {
+  const presence = examineProcess(config.system, pid);
+  const frozen = presence.kind === 'running' ? presence.facts.frozen : undefined;
+  return `${describeProcess(config.system, pid)}${frozen === undefined ? '' : `, which can not run: ${frozen}`}`;
+}
+
 /** One recoverer at a time. The caller closes what it gets. Throws ERR_RECOVERY_BUSY and names the other. */
 export async function lockRecovery(config: ConfigLock): Promise<LockFile> {
   const file = LockFile.tryOpen(config.paths.recovery, 'exclusive');
   if (file) return file;
   const pids = await findHolders(config.system, config.paths.recovery);
+  const who = pids.map(pid => describeRecoverer(config, pid)).join('; ');
   throw new LockError(
     'ERR_RECOVERY_BUSY',
-    `${config.name} is being recovered already by pid ${pids.join(', ') || 'unknown'}`,
+    `${config.name} is being recovered already by ${who || 'a process that can not be seen from here'}`,
     {lock: config.name, path: config.file, pids},
   );
 }

@@ -198,8 +198,17 @@ function childOf(pid: number): number {
   return Number(readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8'));
 }
 
+test('a recoverer that is stopped is named as such to the next', async t => {
+  const {place, config} = await orphan(t);
+  const task = JSON.stringify({...place, step: 'intent', hold: 60_000});
+  const recoverer = startProgram(t, process.execPath, fixture('stopping-recoverer'), task);
+  await awaitStopped(recoverer.pid);
+  const {message} = await t.throwsAsync(config.recover(), {code: 'ERR_RECOVERY_BUSY'});
+  t.regex(message, new RegExp(`pid ${recoverer.pid} .*, which can not run: .*stopped`));
+});
+
 for (const step of ['hold', 'guard', 'handover', 'clean'] as const) {
-  test(`the hold's timer is killed at "${step}": the recovery goes no further, and the next one finishes`, async t => {
+  test(`the hold's supervisor is killed at "${step}": the recovery goes no further, and the next one finishes`, async t => {
     const {place, config} = await orphan(t);
     const recoverer = startProgram(
       t,
@@ -209,9 +218,9 @@ for (const step of ['hold', 'guard', 'handover', 'clean'] as const) {
     );
     await awaitStopped(recoverer.pid);
     const epoch = config.bit.epoch();
-    const timer = childOf(recoverer.pid);
-    const gone = waitForExit(timer);
-    process.kill(timer, 'SIGKILL');
+    const supervisor = childOf(recoverer.pid);
+    const gone = waitForExit(supervisor);
+    process.kill(supervisor, 'SIGKILL');
     await gone;
     recoverer.child.kill('SIGCONT');
     t.is(await recoverer.line(), 'ERR_HOLD_EXPIRED');
@@ -224,7 +233,7 @@ for (const step of ['hold', 'guard', 'handover', 'clean'] as const) {
   });
 }
 
-test("the hold's timer is killed while it waits for the acknowledgement: what follows is no hold", async t => {
+test("the hold's supervisor is killed while it waits for the acknowledgement: what follows is no hold", async t => {
   const place = scratch(t);
   const config = await openScratch(place);
   const slow = await actor(t, place);
@@ -232,9 +241,9 @@ test("the hold's timer is killed while it waits for the acknowledgement: what fo
   const holder = await actor(t, place);
   holder.start('hold', {for: 60_000});
   await untilClosed(config);
-  const timer = childOf(holder.pid);
-  const gone = waitForExit(timer);
-  process.kill(timer, 'SIGKILL');
+  const supervisor = childOf(holder.pid);
+  const gone = waitForExit(supervisor);
+  process.kill(supervisor, 'SIGKILL');
   await gone;
   await slow.do('leave');
   const {error} = await holder.answer('hold');
