@@ -4,7 +4,7 @@ import {readFile} from 'node:fs/promises';
 import {once} from 'node:events';
 import {basename} from 'node:path';
 import {isLockError, LockError} from '../errors.js';
-import {tell} from '../os/events.js';
+import {type LockEvent, tell} from '../os/events.js';
 import type {LockBit} from '../os/lock-bit.js';
 import {LockFile, WHOLE} from '../os/lock-file.js';
 import {type System, system as ourSystem} from '../os/system.js';
@@ -196,6 +196,11 @@ export class ConfigLock {
     return readFile(this.file);
   }
 
+  /** Tells what is done to the lock, see events.ts. */
+  tell(event: LockEvent): void {
+    tell(this.paths.directory, event);
+  }
+
   /** The refusal that names the owner. */
   hot(): LockError {
     const record = this.readRecord();
@@ -266,7 +271,7 @@ export class ConfigLock {
     const record = (epoch: number): OwnedRecord => ({v: 1, state: 'owned', lock: name, epoch, owner});
     const recordFile = openRecord(paths.owner);
     let set: number | undefined;
-    tell(paths.directory, {event: 'acquiring'});
+    this.tell({event: 'acquiring'});
     try {
       const epoch = await changeHands({
         system,
@@ -276,7 +281,7 @@ export class ConfigLock {
         take: (expected, next) => (set = bit.set(expected, next)),
         write: next => recordFile.write(record(next)),
       });
-      tell(paths.directory, {event: 'acquired', epoch, identity: owner.identity});
+      this.tell({event: 'acquired', epoch, identity: owner.identity});
       return new OwnedConfig({
         file,
         ownerPath: paths.owner,

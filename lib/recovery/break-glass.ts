@@ -4,7 +4,6 @@ import type {ConfigLock} from '../lock/config-lock.js';
 import {listShadows} from '../lock/shadow.js';
 import {hashFile} from '../lock/update.js';
 import {Deadline} from '../os/deadline.js';
-import {tell} from '../os/events.js';
 import {describeProcess, endProcess} from '../os/process.js';
 import {readText} from '../os/read-text.js';
 import type {System} from '../os/system.js';
@@ -164,7 +163,7 @@ export async function breakGlass(config: ConfigLock, options: BreakGlassOptions)
   checkNamed(config, verdict, options);
   if (kill) checkKillable(config, verdict);
   await declare(config, verdict, options);
-  tell(config.paths.directory, {event: 'intent', epoch: verdict.epoch, forced: true});
+  config.tell({event: 'intent', epoch: verdict.epoch, forced: true});
   step('intent');
   const taken = await takeOver(config, verdict);
   try {

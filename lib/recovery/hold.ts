@@ -3,7 +3,6 @@ import {constants} from 'node:fs';
 import {isAbsolute, join} from 'node:path';
 import {LockError} from '../errors.js';
 import {Deadline} from '../os/deadline.js';
-import {tell} from '../os/events.js';
 import {HoldSupervisor} from '../os/hold-supervisor.js';
 import {LockFile} from '../os/lock-file.js';
 import {findHolders} from '../os/lock-survey.js';
@@ -106,7 +105,7 @@ export class Hold {
   async release(): Promise<void> {
     if (this.#released) return;
     this.#released = true;
-    tell(this.#parts.config.paths.directory, {event: 'hold-ending'});
+    this.#parts.config.tell({event: 'hold-ending'});
     const failure = await letGo(this.#parts);
     if (failure) throw failure;
   }
@@ -207,7 +206,7 @@ export async function hold(
   const gate = LockFile.open(config.paths.gate);
   const parts: Parts = {config, bound, deadline: new Deadline(bound, signal), gate, adapters};
   const {deadline} = parts;
-  tell(config.paths.directory, {event: 'hold-asked'});
+  config.tell({event: 'hold-asked'});
   try {
     const turn = adapters.length > 0 ? openTurn(config) : undefined;
     if (turn) parts.turn = turn;
@@ -229,7 +228,7 @@ export async function hold(
     const granted = new Hold({...parts, supervisor}, acknowledgements);
     // We may have been stopped meanwhile, or the supervisor killed: what has no bound is no hold.
     granted.assertInForce();
-    tell(config.paths.directory, {
+    config.tell({
       event: 'hold-acknowledged',
       remaining: granted.remaining(),
       evicted: evict.length,

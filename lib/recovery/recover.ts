@@ -4,7 +4,6 @@ import type {ConfigLock} from '../lock/config-lock.js';
 import {checkModule} from '../lock/layout.js';
 import type {ReadRecord} from '../lock/owner-record.js';
 import {monotonic} from '../os/deadline.js';
-import {tell} from '../os/events.js';
 import {LockFile} from '../os/lock-file.js';
 import {findHolders} from '../os/lock-survey.js';
 import {describeProcess, examineProcess} from '../os/process.js';
@@ -134,7 +133,7 @@ export async function recover(config: ConfigLock, options: RecoverOptions = {}):
   if (verdict.state !== 'DEAD') throw notDead(config, verdict);
   const facts = {reason, owner: verdict.owner, epoch: verdict.epoch, evidence: verdict.evidence};
   await recordIntent(config, audit, 'recover.intent', facts, signal);
-  tell(config.paths.directory, {event: 'intent', epoch: verdict.epoch, forced: false});
+  config.tell({event: 'intent', epoch: verdict.epoch, forced: false});
   step('intent');
   await using stop = await hold(config, {for: bound, signal, quiesce, fences: effectsOf(config)});
   step('hold', holdFacts(stop));

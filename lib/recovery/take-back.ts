@@ -14,7 +14,6 @@ import {
   replaceRecord,
   stagedRecord,
 } from '../lock/owner-record.js';
-import {tell} from '../os/events.js';
 import {hasCode} from '../os/system-error.js';
 import type {AuditRecord, AuditSink} from './audit.js';
 import {type Cleaned, cleanConfig, type ValidateFile} from './clean.js';
@@ -151,7 +150,7 @@ function writeRecord({paths}: ConfigLock, record: OwnerRecord): void {
 
 /** We live, but go no further: says so, so that the next recovery need not wait for our death. If that can't be written either, only our end will tell. */
 function resign(config: ConfigLock, record: OwnedRecord): void {
-  tell(config.paths.directory, {event: 'resigning', epoch: record.epoch});
+  config.tell({event: 'resigning', epoch: record.epoch});
   try {
     writeRecord(config, {...record, resigned: true});
   } catch {
@@ -160,7 +159,7 @@ function resign(config: ConfigLock, record: OwnedRecord): void {
 }
 
 function clearBit(config: ConfigLock, hold: Hold, epoch: number): void {
-  tell(config.paths.directory, {event: 'clearing', epoch});
+  config.tell({event: 'clearing', epoch});
   config.bit.clearConfirmed(epoch, () => hold.assertInForce());
   if (config.bit.read() !== 0)
     throw new LockError('ERR_FENCED', `the bit of ${config.name} was set again by somebody`, {
@@ -176,10 +175,10 @@ async function cleanAndClear(work: TakeBack, mine: OwnedRecord): Promise<Cleaned
   try {
     hold.assertInForce();
     const cleaned = await cleanConfig(config, mine.epoch, mine.update, work.validate);
-    tell(config.paths.directory, {event: 'cleaned', epoch: mine.epoch, outcome: cleaned.outcome});
+    config.tell({event: 'cleaned', epoch: mine.epoch, outcome: cleaned.outcome});
     step('clean', {outcome: cleaned.outcome, sha256: cleaned.sha256, removed: cleaned.removed});
     clearBit(config, hold, mine.epoch);
-    tell(config.paths.directory, {event: 'cleared', epoch: mine.epoch});
+    config.tell({event: 'cleared', epoch: mine.epoch});
     step('clear', {bit: config.bit.path, value: 0});
     return cleaned;
   } catch (error) {
@@ -196,10 +195,10 @@ export async function takeBack(work: TakeBack): Promise<Certificate> {
   const old = read.state === 'unreadable' ? undefined : read;
   step('verify', {state: verdict.state, epoch: verdict.epoch});
   const from = verdict.epoch ?? old?.epoch ?? 0;
-  tell(config.paths.directory, {event: 'handing-over', from, forced: work.forced});
+  config.tell({event: 'handing-over', from, forced: work.forced});
   const mine = await handOver(work, old);
   const {epoch, owner} = mine;
-  tell(config.paths.directory, {event: 'handed-over', from, epoch, identity: owner.identity});
+  config.tell({event: 'handed-over', from, epoch, identity: owner.identity});
   const epochs = {before: from, after: epoch};
   step('handover', {epochs});
   const cleaned = await cleanAndClear(work, mine);
@@ -227,7 +226,7 @@ async function certify(
   const {owner: _, ...shown} = facts;
   const by = {node: config.system.node, pid: process.pid, uid: config.system.uid};
   const certificate = {lock: config.name, ...shown, by, at: time, verdict, audit: {seq, hash}};
-  tell(config.paths.directory, {event: 'all-clear', epoch: epochs.after});
+  config.tell({event: 'all-clear', epoch: epochs.after});
   const took = step('all-clear', {certificate});
   return {...certificate, took};
 }

@@ -2,7 +2,6 @@
 import {basename} from 'node:path';
 import type {ConfigLock} from '../lock/config-lock.js';
 import type {Owner, ReadRecord} from '../lock/owner-record.js';
-import {tell} from '../os/events.js';
 import type {BitKind, BitOwner} from '../os/lock-bit.js';
 import type {Suspect} from '../os/hiding-places.js';
 import type {Holder, Waiter} from '../os/lock-table.js';
@@ -219,7 +218,7 @@ export async function examine(
   config: ConfigLock,
   {everywhere = false}: ExamineOptions = {},
 ): Promise<Verdict> {
-  tell(config.paths.directory, {event: 'examining'});
+  config.tell({event: 'examining'});
   const {sight, steady, judgement} = await lookAndJudge(config, everywhere);
   const state = !steady && judgement.state === 'DEAD' ? 'UNKNOWN' : judgement.state;
   const owner = state === 'FREE' ? null : ownerOf(config, sight);
@@ -264,7 +263,7 @@ export async function examine(
     missing: sight.gaps,
     next: advise(config, sight, state),
   };
-  tell(config.paths.directory, {
+  config.tell({
     event: 'verdict',
     state,
     bit: verdict.bit.value,

@@ -1,28 +1,19 @@
 /** What if those who are to stop are deaf, late or dead, the holder sleeps through its hold, or two recover at once? */
 import {readFileSync} from 'node:fs';
-import test, {type ExecutionContext} from 'ava';
+import test from 'ava';
 import {isLockError, type LockError} from '../../lib/errors.js';
 import {isClosed} from '../../lib/lock/gate.js';
 import {monotonic} from '../../lib/os/deadline.js';
 import {LockFile} from '../../lib/os/lock-file.js';
 import {waitForExit} from '../../lib/os/process.js';
 import type {GuardedConfig} from '../../lib/recovery/guarded-config.js';
-import type {StepName} from '../../lib/recovery/take-back.js';
 import type {Verdict} from '../../lib/recovery/verdict.js';
 import {actor} from '../helpers/actor.js';
 import {fixture} from '../helpers/native.js';
+import {orphan, STEPS} from '../helpers/orphan.js';
 import {startProgram} from '../helpers/program.js';
 import {awaitStopped} from '../helpers/proc-state.js';
-import {NEW, OLD, openScratch, type Scratch, scratch} from '../helpers/scratch.js';
-
-async function orphan(t: ExecutionContext): Promise<{place: Scratch; config: GuardedConfig}> {
-  const place = scratch(t);
-  const config = await openScratch(place);
-  const owner = await actor(t, place);
-  await owner.do('begin-update', {content: NEW});
-  await owner.kill();
-  return {place, config};
-}
+import {OLD, openScratch, scratch} from '../helpers/scratch.js';
 
 /** Resolves when a hold is announced: from then on nobody enters. */
 async function untilClosed(config: GuardedConfig): Promise<void> {
@@ -136,21 +127,6 @@ test('the 91st second: a holder that is stopped keeps everybody for 90 s, and no
   }
   t.is((await config.examine()).state, 'ALIVE');
 });
-
-/** Steps behind which the first recoverer has the recovery lock, in their order. */
-const STEPS: readonly StepName[] = [
-  'recovery-lock',
-  'verdict',
-  'intent',
-  'hold',
-  'contenders',
-  'guard',
-  'verify',
-  'handover',
-  'clean',
-  'clear',
-  'all-clear',
-];
 
 /** What somebody who recovers now hears. */
 async function recoverToo(config: GuardedConfig): Promise<string> {

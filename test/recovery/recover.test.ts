@@ -1,26 +1,15 @@
 /** Is a lock taken back from the dead, and from nobody else? In every case the file is whole and nothing is half done. */
 import {existsSync, readdirSync, readFileSync, writeFileSync} from 'node:fs';
 import {dirname, join} from 'node:path';
-import test, {type ExecutionContext} from 'ava';
+import test from 'ava';
 import type {LockError} from '../../lib/errors.js';
 import {LockFile} from '../../lib/os/lock-file.js';
 import {auditRecords, verifyAudit} from '../../lib/recovery/audit.js';
-import type {GuardedConfig} from '../../lib/recovery/guarded-config.js';
 import {type Certificate, effectsOf, type Step} from '../../lib/recovery/take-back.js';
 import type {Verdict} from '../../lib/recovery/verdict.js';
 import {type Actor, actor} from '../helpers/actor.js';
+import {orphan, STEPS} from '../helpers/orphan.js';
 import {NEW, OLD, openScratch, type Scratch, scratch} from '../helpers/scratch.js';
-
-async function orphan(
-  t: ExecutionContext,
-): Promise<{place: Scratch; config: GuardedConfig; owner: Actor; shadow: string}> {
-  const place = scratch(t);
-  const config = await openScratch(place);
-  const owner = await actor(t, place);
-  const {shadow} = await owner.do('begin-update', {content: NEW});
-  await owner.kill();
-  return {place, config, owner, shadow: String(shadow)};
-}
 
 async function audit({roots}: Scratch): Promise<string[]> {
   const events: string[] = [];
@@ -36,19 +25,7 @@ test('a ghost is recovered: steps, certificate, audit, and a clean file', async 
   const certificate = await config.recover({onStep: step => steps.push(step)});
   t.deepEqual(
     steps.map(({step}) => step),
-    [
-      'recovery-lock',
-      'verdict',
-      'intent',
-      'hold',
-      'contenders',
-      'guard',
-      'verify',
-      'handover',
-      'clean',
-      'clear',
-      'all-clear',
-    ],
+    STEPS,
   );
   t.is(certificate.outcome, 'rolled-back');
   t.deepEqual(certificate.removedShadows, [shadow]);

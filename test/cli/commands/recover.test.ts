@@ -1,21 +1,8 @@
 import {openSync, closeSync} from 'node:fs';
 import test from 'ava';
 import {bench, guardedBench, occupy, orphan} from '../../helpers/cli.js';
+import {STEPS} from '../../helpers/orphan.js';
 import {stopProcess} from '../../helpers/proc-state.js';
-
-const STEPS = [
-  'recovery-lock',
-  'verdict',
-  'intent',
-  'hold',
-  'contenders',
-  'guard',
-  'verify',
-  'handover',
-  'clean',
-  'clear',
-  'all-clear',
-];
 
 test('a dead owner is recovered: one line a step, then ALL CLEAR', async t => {
   const made = bench(t);
