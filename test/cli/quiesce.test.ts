@@ -2,7 +2,7 @@ import {fileURLToPath} from 'node:url';
 import test from 'ava';
 import {parseQuiesce, QUIESCE_OPTION} from '../../lib/cli/quiesce.js';
 import {cgroup, goesOn, isFrozen, noCgroups, read, startOrchestrator} from '../helpers/cgroup.js';
-import {bench, guardedBench, orphan} from '../helpers/cli.js';
+import {bench, guardedBench, orphan, untilFree} from '../helpers/cli.js';
 import {testWith} from '../helpers/here.js';
 import {startProgram} from '../helpers/program.js';
 import {noSystemd, startSystemd} from '../helpers/systemd.js';
@@ -80,6 +80,7 @@ testWith(
       systemd.ctl('start', 'aim.service');
       // An owner among the processes that the recovery can see.
       await run('run', made.file, '--', 'sh', '-c', 'kill -9 $PPID $$');
+      await untilFree(made);
       const unit = `${made.directory}/units/aim.service`;
       const breakIt = `printf '[Service]\\nType=oneshot\\nExecStart=/bin/false\\n' > ${unit}; systemctl daemon-reload; exit ${status}`;
       return run('recover', made.name, '--quiesce', 'unit:aim.service:stop', '--validate', breakIt);

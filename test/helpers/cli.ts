@@ -6,6 +6,7 @@ import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import {fileURLToPath} from 'node:url';
 import type {ExecutionContext} from 'ava';
+import {LockFile} from '../../lib/os/lock-file.js';
 import {waitForExit} from '../../lib/os/process.js';
 import {sanitizers} from './here.js';
 import {type Ended, Started} from './started.js';
@@ -144,6 +145,12 @@ function killIfThere(pid: number): void {
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
   }
+}
+
+/** Resolves when nobody has the guard any more: a process that was killed closes its descriptors one after the other, and a pipe may be the first. */
+export async function untilFree(made: Bench): Promise<void> {
+  using guard = LockFile.open(join(made.roots.run, 'locks', made.name, 'guard'));
+  await guard.wait('exclusive');
 }
 
 /** Makes the lock an orphan: its owner and the owner's program are killed. Returns the owner's pid. */
