@@ -11,6 +11,7 @@ import {type System, system as ourSystem} from '../os/system.js';
 import {hasCode} from '../os/system-error.js';
 import {enqueue} from '../os/wait-queue.js';
 import {changeHands} from './change-hands.js';
+import {markOwner} from './guard.js';
 import {enter, isClosed, leave, tryEnter, waitUntilOpen} from './gate.js';
 import {
   bitOf,
@@ -281,6 +282,7 @@ export class ConfigLock {
         take: (expected, next) => (set = bit.set(expected, next)),
         write: next => recordFile.write(record(next)),
       });
+      markOwner(guard);
       this.tell({event: 'acquired', epoch, identity: owner.identity});
       return new OwnedConfig({
         file,

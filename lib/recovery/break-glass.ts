@@ -165,7 +165,7 @@ export async function breakGlass(config: ConfigLock, options: BreakGlassOptions)
   await declare(config, verdict, options);
   config.tell({event: 'intent', epoch: verdict.epoch, forced: true});
   step('intent');
-  const taken = await takeOver(config, verdict);
+  const taken = await takeOver(config);
   try {
     step('takeover', {from: taken.from});
     if (kill) await endOwner(config, verdict, {bound, signal, step});
@@ -189,7 +189,7 @@ interface Means extends Pick<RecoverOptions, 'validate' | 'audit' | 'signal' | '
   readonly step: ReturnType<typeof stepper>;
 }
 
-/** The epoch in force, as `examine` tells it. */
+/** The epoch in force, as `examine` tells it: of a handover that was cut short, too. */
 function epochNow(config: ConfigLock): number {
   const record = config.readRecord();
   return Math.max(config.bit.epoch(), record.state === 'unreadable' ? 0 : record.epoch);
@@ -237,13 +237,18 @@ async function forceThrough(
     fences: effectsOf(config),
   });
   means.step('hold', holdFacts(stop));
+  let handedOver = false;
+  const step: Means['step'] = (name, facts) => {
+    handedOver ||= name === 'handover';
+    return means.step(name, facts);
+  };
   try {
-    return await drainAndTake(config, verdict, taken, stop, means);
+    return await drainAndTake(config, verdict, taken, stop, {...means, step});
   } finally {
-    // It is the owner as before, and goes on in its cycle.
-    if (epochNow(config) === verdict.epoch) stop.readmit(taken.gates);
     // It is fenced, but still has the description open: closing our copy alone would leave the guard locked, also for
     // whoever takes the lock back from us should we have failed.
-    else taken.guard.unlock();
+    if (handedOver || epochNow(config) !== verdict.epoch) taken.guard.unlock();
+    // It is the owner as before, and goes on in its cycle.
+    else stop.readmit(taken.gates);
   }
 }

@@ -1,14 +1,17 @@
 /** How does the guard pass to us without ever being free, while its owner has it? By sharing the description of the owner. */
 import {LockError} from '../errors.js';
 import type {ConfigLock} from '../lock/config-lock.js';
+import {isOwners, sharesGuard} from '../lock/guard.js';
 import {LockFile} from '../os/lock-file.js';
 import {type Descriptor, findOpeners, type Survey} from '../os/lock-survey.js';
-import {type Holder, kindOf} from '../os/lock-table.js';
+import {kindOf} from '../os/lock-table.js';
 import {fileId} from '../os/mounts.js';
 import {native} from '../os/native.js';
 import {describeProcess} from '../os/process.js';
-import {check, hasCode, SystemError} from '../os/system-error.js';
-import type {Verdict} from './verdict.js';
+import {check, errnoOf, hasCode, SystemError} from '../os/system-error.js';
+
+const ESRCH = -errnoOf('ESRCH');
+const EBADF = -errnoOf('EBADF');
 
 /** Descriptions that are ours from now on, too. */
 export interface Taken {
@@ -61,25 +64,27 @@ function unshareable(survey: Survey, holding: ReadonlySet<Descriptor>): string |
     : undefined;
 }
 
-/** Copies a descriptor of a process on this node; both then share one description, and so its lock (pidfd_getfd(2)). */
-function copyDescriptor(pid: number, fd: number, path: string): LockFile {
-  const pidfd = check<number>(native.pidfdOpen(pid), 'pidfd_open', `pid ${pid}`);
+/** Copies a descriptor of a process on this node; both then share one description, and so its lock (pidfd_getfd(2)). Undefined when it was closed since. */
+function copyDescriptor(pid: number, fd: number, path: string): LockFile | undefined {
+  const pidfd = native.pidfdOpen(pid);
+  if (pidfd === ESRCH) return undefined;
+  check<number>(pidfd, 'pidfd_open', `pid ${pid}`);
   try {
-    return LockFile.adopt(
-      path,
-      check<number>(native.pidfdGetfd(pidfd, fd), 'pidfd_getfd', `descriptor ${fd} of pid ${pid}`),
-    );
+    const copy = native.pidfdGetfd(pidfd, fd);
+    if (copy === EBADF || copy === ESRCH) return undefined;
+    return LockFile.adopt(path, check<number>(copy, 'pidfd_getfd', `descriptor ${fd} of pid ${pid}`));
   } finally {
     native.close(pidfd);
   }
 }
 
-/** Copies descriptors that hold a lock on a file. All or none. */
+/** Copies descriptors that hold a lock on a file. All that are still there, or none. */
 function copyAll(path: string, holding: Iterable<Descriptor>): LockFile[] {
   const copies: LockFile[] = [];
   try {
     for (const {pid, fd, thread} of holding) {
-      if (thread === undefined) copies.push(copyDescriptor(pid, fd, path));
+      const copy = thread === undefined ? copyDescriptor(pid, fd, path) : undefined;
+      if (copy) copies.push(copy);
     }
   } catch (error) {
     closeAll(copies);
@@ -108,34 +113,21 @@ function notFound(config: ConfigLock, {unreadable}: Survey): LockError {
 }
 
 /**
- * Who is on record as the owner, and has the guard: it has read the epoch, so it is fenced by the next one. Whoever else has the guard may be on its way
- * to become the owner. Stopped there, it would go on after us, and own a lock whose guard we have given back.
+ * Shares the guard with its owner, or with one who was. Whoever else has it may be on its way to become the owner: stopped there, it would go on
+ * after us, and own a lock whose guard we have given back. A copy that was not good for it is closed: kept, it would keep the lock.
  */
-function ownersAmong(config: ConfigLock, {owner, holders}: Verdict): ReadonlySet<number> {
-  const record = config.readRecord();
-  const resigned = record.state === 'owned' && record.resigned === true;
-  if (owner === null || resigned || owner.bootId !== config.system.bootId) return new Set();
-  const same = ({pid, identity}: Holder) =>
-    identity === undefined ? pid === owner.pid : identity === owner.identity;
-  return new Set(holders.filter(same).map(({pid}) => pid));
-}
-
-/** Shares the guard with its owner. A copy that was not good for it is closed: kept, it would keep the lock. */
-async function shareGuard(config: ConfigLock, verdict: Verdict): Promise<Taken> {
+async function shareGuard(config: ConfigLock): Promise<Taken> {
   const {holding, survey} = await findOpeners(config.system, fileId(config.system, config.paths.guard));
   const pids = pidsOf(holding);
   const why = unshareable(survey, holding);
   if (why !== undefined) throw refused(config, pids, why);
-  const owners = ownersAmong(config, verdict);
-  const owned = [...holding].filter(({pid}) => owners.has(pid));
-  if (holding.size > 0 && owned.length === 0)
+  if (holding.size > 0 && !isOwners(config.paths.guard))
     throw refused(config, pids, 'that is not its owner', WAITING_REMAINS);
-  const [guard, ...more] = copyVisibly(config, pids, owned);
+  const [guard, ...more] = copyVisibly(config, pids, holding);
   closeAll(more);
   if (!guard) throw notFound(config, survey);
   try {
-    // The same description: asking for the lock again is granted to whoever shares it, and to nobody else.
-    if (!guard.try('exclusive'))
+    if (!sharesGuard(guard))
       throw refused(config, pids, 'it passed to somebody else meanwhile', 'Look again.');
     return {guard, gates: await copyGates(config, pids), from: pids};
   } catch (error) {
@@ -158,9 +150,9 @@ function copyVisibly(config: ConfigLock, pids: readonly number[], holding: Itera
  * Takes the guard: from the free, or by sharing the description of the owner, who then can neither free it nor lose it to a
  * contender. Changes nothing else. Rejects with ERR_TAKEOVER_REFUSED, which says why and what remains possible.
  */
-export async function takeOver(config: ConfigLock, verdict: Verdict): Promise<Taken> {
+export async function takeOver(config: ConfigLock): Promise<Taken> {
   const own = LockFile.tryOpen(config.paths.guard, 'exclusive');
-  return own ? {guard: own, gates: [], from: []} : await shareGuard(config, verdict);
+  return own ? {guard: own, gates: [], from: []} : await shareGuard(config);
 }
 
 /** Closes our copies. */

@@ -43,35 +43,33 @@ inline taking_effect() {
   forced_below = next - 1
 }
 
-/* The holder, if it is on record as the owner. */
-#define OWNER_WHO_HOLDS (state == OWNED && held == owner -> held : NOBODY)
-
 /* ownerOnRecord, and the epoch that the operator names. */
 #define OWNER_NOW(bit_value, at_epoch) (rec_state != FREE && (bit_value == 0 || rec_epoch >= at_epoch) -> rec_owner : NOBODY)
 #define HIGHER(a, b) (a > b -> a : b)
 
-/* Whose description may be shared: of who is on record as the owner, and has the guard. */
+/* Whose description may be shared: an owner's. */
 #ifdef M_ROB_WHO_PASSES
-#define MAY_SHARE (guard == A || guard == B)
+#define MAY_SHARE true
 #else
-#define MAY_SHARE (guard != NOBODY && guard == held)
+#define MAY_SHARE (guard != NOBODY && marked)
 #endif
 
 /* takeOver, shareGuard: the guard itself, or a copy of the owner's description, and of its gate. */
 inline take_over() {
   if
-  :: atomic { guard == NOBODY -> guard = me }
+  :: atomic { guard == NOBODY -> lock_guard(me) }
   :: atomic { guard != NOBODY -> skip };
-     STEP(if                                                                /* copyLocked, of the guard */
-          :: MAY_SHARE -> copied = guard; copier = me; REACHED(SHARED)
+     STEP(if                                                                /* copyAll, of the guard */
+          :: guard == A || guard == B -> copied = guard; copier = me; held = guard
           :: else -> goto given_back
           fi);
-     STEP(if                                                                /* LockFile.try: granted to whoever shares it */
+     STEP(if :: MAY_SHARE -> REACHED(SHARED) :: else -> goto given_back fi);  /* isOwners */
+     STEP(if                                                                /* sharesGuard: granted to whoever shares it */
           :: HOLDS_GUARD
           :: !HOLDS_GUARD && guard == NOBODY && copied != NOBODY -> guard = copied
           :: else -> goto given_back
           fi);
-     STEP(if :: held != NOBODY && inside[held] -> evicting = held :: else fi) /* copyLocked, of the gate */
+     STEP(if :: held != NOBODY && inside[held] -> evicting = held :: else fi) /* copyGates */
   :: OR_NOT
   fi
 }
@@ -116,7 +114,7 @@ start:
   STEP(held = guard);
   STEP(if                                                                   /* checkBreakable */
        :: value == 0 && (held == NOBODY || owner == NOBODY) -> REACHED(NOTHING_TO_BREAK); goto unchanged
-       :: else -> named = HIGHER(at, now); held = OWNER_WHO_HOLDS; value = 0; state = 0
+       :: else -> named = HIGHER(at, now); held = NOBODY; value = 0; state = 0
        fi);
 #ifndef M_NO_INTENT
   STEP(intended[me] = true);                                                /* appendAudit: break-glass.intent */
@@ -187,6 +185,7 @@ init {
     rec_fd[A] = true;
     conf_locked = 1;
     guard = A;
+    marked = true;
     inside[A] = true;
     working[A] = true;
     owner_of[1] = A;

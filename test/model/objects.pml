@@ -42,8 +42,9 @@ bool mortal[COUNT];
 bool gone[COUNT];
 bool known[COUNT];
 
-/* The guard: by whose open file description it is locked. `copier` shares the description of `copied` (pidfd_getfd). */
+/* The guard: by whose open file description it is locked, and whether that is `marked` as an owner's. `copier` shares the description of `copied` (pidfd_getfd). */
 byte guard;
+bool marked;
 byte copied;
 byte copier;
 bool waits[COUNT];
@@ -97,6 +98,11 @@ byte forced_below;
 bool handing;
 bool between;
 bool evicted[COUNT];
+
+inline lock_guard(whose) {
+  guard = whose;
+  marked = false
+}
 
 inline close_guard(whose) {
   if

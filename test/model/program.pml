@@ -21,7 +21,7 @@
 inline take_guard() {
   STEP(door == NOBODY);                                                     /* waitUntilOpen */
   STEP(waits[me] = true);
-  STEP(GUARD_IS_FREE -> guard = me; waits[me] = false);                   /* LockFile.wait */
+  STEP(GUARD_IS_FREE -> lock_guard(me); waits[me] = false);                   /* LockFile.wait */
   if                                                                        /* tryEnter */
   :: atomic { ENTER_CONDITION -> inside[me] = true; working[me] = true }
   :: atomic { !(ENTER_CONDITION) -> skip };
@@ -64,7 +64,7 @@ inline become() {
        :: else
        fi);
   STEP(if :: bit_fd[me] && epoch_fd[me] -> claim() :: else -> goto fenced fi);
-  atomic { bit_fd[me] = false; epoch_fd[me] = false; expected = 0 }
+  STEP(bit_fd[me] = false; epoch_fd[me] = false; expected = 0; if :: guard == me -> marked = true :: else fi) /* markOwner */
 }
 
 /* OwnedConfig.checkFence. */

@@ -77,7 +77,7 @@ inline drain() {
   do
   :: ASSERT_IN_FORCE();
      if
-     :: atomic { guard == NOBODY -> guard = me }
+     :: atomic { guard == NOBODY -> lock_guard(me) }
      :: atomic { over[me] -> goto failed }
      :: OR_NOT
      fi;

@@ -9,9 +9,13 @@ import {sha256} from '../../lib/lock/update.js';
 import {LockFile} from '../../lib/os/lock-file.js';
 import {examineProcess, waitForExit} from '../../lib/os/process.js';
 import {auditRecords} from '../../lib/recovery/audit.js';
+import type {Step} from '../../lib/recovery/take-back.js';
 import {FREEZER_V1, lacksFreezer, nestedGroups, setFrozen} from '../helpers/freezer.js';
 import {testAsRoot, testWith} from '../helpers/here.js';
 import {actor} from '../helpers/actor.js';
+import {fixture} from '../helpers/native.js';
+import {awaitStopped, stopProcess} from '../helpers/proc-state.js';
+import {startProgram} from '../helpers/program.js';
 import {NEW, OLD, openScratch, type Scratch, scratch} from '../helpers/scratch.js';
 import {cast} from '../situations/stage.js';
 
@@ -213,6 +217,50 @@ test('the audit has the evidence, the reason and the owner before it happens', a
   });
   t.like(records[0]?.['owner'], {pid: owner.pid});
   t.true(JSON.stringify(records[0]?.['evidence']).includes('looked'));
+});
+
+test('a child that inherited the guard of a dead owner becomes nobody’s owner: it is taken over from', async t => {
+  const place = scratch(t);
+  const config = await openScratch(place);
+  const owner = await actor(t, place);
+  const epoch = Number((await owner.do('acquire'))['epoch']);
+  const child = Number((await owner.do('give-to-child'))['child']);
+  t.teardown(() => process.kill(child, 'SIGKILL'));
+  // Else it would leave with the owner, who has the other end of its input.
+  stopProcess(child);
+  await owner.kill();
+  const from: unknown[] = [];
+  const onStep = (step: Step) => step.step === 'takeover' && from.push(...(step['from'] as number[]));
+  const {forced} = await config.breakGlass({owner: owner.pid, epoch, reason, onStep});
+  t.true(forced);
+  t.true(from.includes(child));
+  t.is((await config.examine()).state, 'FREE');
+});
+
+test('one who was fenced has the guard of an owner still, when the recoverer dies behind the handover: it is taken over again', async t => {
+  const place = scratch(t);
+  const config = await openScratch(place);
+  const owner = await actor(t, place);
+  const epoch = Number((await owner.do('acquire'))['epoch']);
+  owner.stop();
+  const task = JSON.stringify({
+    ...place,
+    step: 'handover',
+    hold: 60_000,
+    force: {owner: owner.pid, epoch, reason},
+  });
+  const recoverer = startProgram(t, process.execPath, fixture('stopping-recoverer'), task);
+  await awaitStopped(recoverer.pid);
+  const end = waitForExit(recoverer.pid);
+  recoverer.child.kill('SIGKILL');
+  await end;
+  const left = await config.examine();
+  t.is(left.owner?.pid, recoverer.pid);
+  const again = {owner: recoverer.pid, epoch: left.epoch ?? 0, reason};
+  const certificate = await config.breakGlass(again);
+  t.true(certificate.epochs.after > (left.epoch ?? 0));
+  t.is((await config.examine()).state, 'FREE');
+  await config.update(() => NEWER);
 });
 
 /** Breaks the glass in another process, with a command before it that changes what it may do. Gives what it printed. */

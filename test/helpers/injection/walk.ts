@@ -32,6 +32,9 @@ export interface Walked extends Walk {
 /** Points in a row at which the operation was over already: threads make a few calls more or less each time. A sample has far less than all. */
 const BEYOND_END = {all: 3, sample: 1};
 
+/** Violations after which a walk ends: it may not come to its end where even the undisturbed operation fails. */
+const ENOUGH = 20;
+
 /** So many at once where most of the time is spent waiting for the end of a hold. */
 const LANES = 4;
 
@@ -168,7 +171,7 @@ async function walk(t: Ends, task: Walk): Promise<Walked> {
   const beyondEnd = task.every === 1 ? BEYOND_END.all : BEYOND_END.sample;
   const lane = async () => {
     let stage = await stageOf(t, task.subject);
-    while (beyond < beyondEnd) {
+    while (beyond < beyondEnd && violations.length < ENOUGH) {
       const point = n;
       n += task.every;
       try {
