@@ -22,6 +22,7 @@ const SEAL = `
 set -e
 mount --make-rprivate /
 mount --bind "$1" "$1"
+[ -z "$LOCKSMITH_HISTORY" ] || mount --bind "$LOCKSMITH_HISTORY" "$LOCKSMITH_HISTORY"
 mount -t tmpfs run /run
 mount -t tmpfs dev /mnt
 for node in null zero full random urandom tty; do touch /mnt/$node; mount --bind /dev/$node /mnt/$node; done
