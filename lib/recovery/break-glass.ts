@@ -165,7 +165,7 @@ export async function breakGlass(config: ConfigLock, options: BreakGlassOptions)
   await declare(config, verdict, options);
   config.tell({event: 'intent', epoch: verdict.epoch, forced: true});
   step('intent');
-  const taken = await takeOver(config);
+  const taken = await takeOver(config, verdict);
   try {
     step('takeover', {from: taken.from});
     if (kill) await endOwner(config, verdict, {bound, signal, step});

@@ -9,6 +9,7 @@ import {fileId} from '../os/mounts.js';
 import {native} from '../os/native.js';
 import {describeProcess} from '../os/process.js';
 import {check, errnoOf, hasCode, SystemError} from '../os/system-error.js';
+import type {Verdict} from './verdict.js';
 
 const ESRCH = -errnoOf('ESRCH');
 const EBADF = -errnoOf('EBADF');
@@ -112,16 +113,26 @@ function notFound(config: ConfigLock, {unreadable}: Survey): LockError {
   return refused(config, [], why, TRACING_REMAINS);
 }
 
+/** Is one of the holders on record as the owner, though stopped before it could mark its guard? It has read the epoch, so the next one fences it. */
+function isOnRecord(config: ConfigLock, {owner, holders}: Verdict): boolean {
+  const record = config.readRecord();
+  const resigned = record.state === 'owned' && record.resigned === true;
+  if (owner === null || resigned || owner.bootId !== config.system.bootId) return false;
+  return holders.some(({pid, identity}) =>
+    identity === undefined ? pid === owner.pid : identity === owner.identity,
+  );
+}
+
 /**
  * Shares the guard with its owner, or with one who was. Whoever else has it may be on its way to become the owner: stopped there, it would go on
  * after us, and own a lock whose guard we have given back. A copy that was not good for it is closed: kept, it would keep the lock.
  */
-async function shareGuard(config: ConfigLock): Promise<Taken> {
+async function shareGuard(config: ConfigLock, verdict: Verdict): Promise<Taken> {
   const {holding, survey} = await findOpeners(config.system, fileId(config.system, config.paths.guard));
   const pids = pidsOf(holding);
   const why = unshareable(survey, holding);
   if (why !== undefined) throw refused(config, pids, why);
-  if (holding.size > 0 && !isOwners(config.paths.guard))
+  if (holding.size > 0 && !isOwners(config.paths.guard) && !isOnRecord(config, verdict))
     throw refused(config, pids, 'that is not its owner', WAITING_REMAINS);
   const [guard, ...more] = copyVisibly(config, pids, holding);
   closeAll(more);
@@ -150,9 +161,9 @@ function copyVisibly(config: ConfigLock, pids: readonly number[], holding: Itera
  * Takes the guard: from the free, or by sharing the description of the owner, who then can neither free it nor lose it to a
  * contender. Changes nothing else. Rejects with ERR_TAKEOVER_REFUSED, which says why and what remains possible.
  */
-export async function takeOver(config: ConfigLock): Promise<Taken> {
+export async function takeOver(config: ConfigLock, verdict: Verdict): Promise<Taken> {
   const own = LockFile.tryOpen(config.paths.guard, 'exclusive');
-  return own ? {guard: own, gates: [], from: []} : await shareGuard(config);
+  return own ? {guard: own, gates: [], from: []} : await shareGuard(config, verdict);
 }
 
 /** Closes our copies. */

@@ -47,11 +47,14 @@ inline taking_effect() {
 #define OWNER_NOW(bit_value, at_epoch) (rec_state != FREE && (bit_value == 0 || rec_epoch >= at_epoch) -> rec_owner : NOBODY)
 #define HIGHER(a, b) (a > b -> a : b)
 
-/* Whose description may be shared: an owner's. */
+/* The holder, if it is on record as the owner. */
+#define OWNER_WHO_HOLDS (state == OWNED && held == owner -> held : NOBODY)
+
+/* Whose description may be shared: an owner's, by the mark of the lock or by the record. */
 #ifdef M_ROB_WHO_PASSES
 #define MAY_SHARE true
 #else
-#define MAY_SHARE (guard != NOBODY && marked)
+#define MAY_SHARE (guard != NOBODY && (marked || guard == held))
 #endif
 
 /* takeOver, shareGuard: the guard itself, or a copy of the owner's description, and of its gate. */
@@ -60,10 +63,10 @@ inline take_over() {
   :: atomic { guard == NOBODY -> lock_guard(me) }
   :: atomic { guard != NOBODY -> skip };
      STEP(if                                                                /* copyAll, of the guard */
-          :: guard == A || guard == B -> copied = guard; copier = me; held = guard
+          :: guard == A || guard == B -> copied = guard; copier = me
           :: else -> goto given_back
           fi);
-     STEP(if :: MAY_SHARE -> REACHED(SHARED) :: else -> goto given_back fi);  /* isOwners */
+     STEP(if :: MAY_SHARE -> held = guard; REACHED(SHARED) :: else -> goto given_back fi);  /* isOwners, isOnRecord */
      STEP(if                                                                /* sharesGuard: granted to whoever shares it */
           :: HOLDS_GUARD
           :: !HOLDS_GUARD && guard == NOBODY && copied != NOBODY -> guard = copied
@@ -114,7 +117,7 @@ start:
   STEP(held = guard);
   STEP(if                                                                   /* checkBreakable */
        :: value == 0 && (held == NOBODY || owner == NOBODY) -> REACHED(NOTHING_TO_BREAK); goto unchanged
-       :: else -> named = HIGHER(at, now); held = NOBODY; value = 0; state = 0
+       :: else -> named = HIGHER(at, now); held = OWNER_WHO_HOLDS; value = 0; state = 0
        fi);
 #ifndef M_NO_INTENT
   STEP(intended[me] = true);                                                /* appendAudit: break-glass.intent */
