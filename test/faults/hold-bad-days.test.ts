@@ -60,7 +60,7 @@ test('too little time left after a late acknowledgement: the recovery ends where
     cleanedAt = config.bit.epoch();
     using _cycle = await config.enter();
   };
-  const recovery = t.throwsAsync(config.recover({hold: 3000, validate: untilTheEnd}), {
+  const recovery = t.throwsAsync(config.recover({hold: 10_000, validate: untilTheEnd}), {
     code: 'ERR_HOLD_EXPIRED',
   });
   await untilClosed(config);
