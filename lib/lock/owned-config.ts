@@ -131,6 +131,7 @@ export class OwnedConfig {
 
   /** We live, but will never act under this epoch again. If that can't be written down either, only our end will tell. */
   #resign(): void {
+    this.tell({event: 'resigning', epoch: this.epoch});
     try {
       this.#held.recordFile.write({...this.#record, resigned: true});
     } catch {

@@ -52,7 +52,7 @@ export type LockEvent =
   | {readonly event: 'clearing'; readonly epoch: number}
   | {readonly event: 'cleared'; readonly epoch: number}
   | {readonly event: 'all-clear'; readonly epoch: number}
-  /** Whoever took the lock back is about to say that it lives, but goes no further. */
+  /** An owner, or whoever took the lock back, is about to say that it lives, but goes no further. */
   | {readonly event: 'resigning'; readonly epoch: number};
 
 /** What subscribers get; `lock` is the lock's directory, RUN/locks/NAME. */
