@@ -33,6 +33,8 @@ import {
   type OwnerRecord,
   readRecord,
   type ReadRecord,
+  type RecordFile,
+  resign,
 } from './owner-record.js';
 import {OwnedConfig} from './owned-config.js';
 import type {NextContent, UpdateOptions, UpdateResult} from './update.js';
@@ -272,6 +274,7 @@ export class ConfigLock {
     const record = (epoch: number): OwnedRecord => ({v: 1, state: 'owned', lock: name, epoch, owner});
     const recordFile = openRecord(paths.owner);
     let set: number | undefined;
+    let written: OwnedRecord | undefined;
     this.tell({event: 'acquiring'});
     try {
       const epoch = await changeHands({
@@ -280,7 +283,10 @@ export class ConfigLock {
         bit,
         recorded: found.epoch,
         take: (expected, next) => (set = bit.set(expected, next)),
-        write: next => recordFile.write(record(next)),
+        write: next => {
+          recordFile.write(record(next));
+          written = record(next);
+        },
       });
       markOwner(guard);
       this.tell({event: 'acquired', epoch, identity: owner.identity});
@@ -294,18 +300,25 @@ export class ConfigLock {
         record: record(epoch),
       });
     } catch (error) {
-      recordFile.close();
-      if (set !== undefined) this.#unset(set);
+      this.#withdraw(recordFile, written, set);
       throw this.#isOvertaking(error) ? this.#overtaken(found.epoch) : error;
     }
   }
 
-  /** Clears a bit that we have set and can't go on with. Who has forced it from us meanwhile has the say. */
-  #unset(epoch: number): void {
+  /**
+   * Undoes what an acquisition has done that can't go on: clears the bit that it has set (who has forced it from us meanwhile has the
+   * say), and takes back the record's word. We live on and may come again for the guard; on record as the owner, we could be taken for one
+   * before we are.
+   */
+  #withdraw(recordFile: RecordFile, written: OwnedRecord | undefined, set: number | undefined): void {
     try {
-      this.bit.clear(epoch);
+      if (set !== undefined) this.bit.clear(set);
     } catch (error) {
       if (!hasCode(error, 'ESTALE')) throw error;
+    } finally {
+      if (written) this.tell({event: 'resigning', epoch: written.epoch});
+      if (written) resign(recordFile, written);
+      recordFile.close();
     }
   }
 

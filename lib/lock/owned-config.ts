@@ -13,6 +13,7 @@ import {
   type PlannedUpdate,
   readRecord,
   type RecordFile,
+  resign,
 } from './owner-record.js';
 import {type NextContent, type UpdateOptions, type UpdateResult, updateConfig} from './update.js';
 
@@ -110,7 +111,8 @@ export class OwnedConfig {
       recordFile.write({v: 1, state: 'free', lock: record.lock, epoch: record.epoch});
       this.tell({event: 'released', epoch: this.epoch});
     } catch (error) {
-      this.#resign();
+      this.tell({event: 'resigning', epoch: this.epoch});
+      resign(recordFile, this.#record);
       throw hasCode(error, 'ESTALE', 'EALREADY') ? this.#fenced(bit.epoch()) : error;
     } finally {
       this.#released = true;
@@ -127,16 +129,6 @@ export class OwnedConfig {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.release();
-  }
-
-  /** We live, but will never act under this epoch again. If that can't be written down either, only our end will tell. */
-  #resign(): void {
-    this.tell({event: 'resigning', epoch: this.epoch});
-    try {
-      this.#held.recordFile.write({...this.#record, resigned: true});
-    } catch {
-      // What went wrong first is what is thrown. When we were fenced, the record is not ours any more (ESTALE).
-    }
   }
 
   #write(record: OwnedRecord): void {

@@ -134,6 +134,18 @@ export function openRecord(path: string): RecordFile {
   };
 }
 
+/**
+ * Writes down that its owner lives, but will never act under this epoch again. If that can't be written either, only its end will tell;
+ * what went wrong first is what the caller throws. Of an owner that was fenced the record is not its own any more (ESTALE).
+ */
+export function resign(file: RecordFile, record: OwnedRecord): void {
+  try {
+    file.write({...record, resigned: true});
+  } catch {
+    // See above.
+  }
+}
+
 /** Throws ENOSPC when it came out short, ESTALE when the file was replaced: then nobody reads what was written. */
 function writeWhole(fd: number, path: string, text: string): void {
   const written = writeSync(fd, text, 0);

@@ -28,13 +28,14 @@ export interface Stepped {
   readonly exit: Promise<unknown>;
 }
 
-/** Runs fixtures/NAME.js with the stepper at its call number `n`. */
+/** Runs fixtures/NAME.js with the stepper at its call number `n`, of `calls` if there are any. */
 export async function runStepped(
   t: ExecutionContext,
   name: string,
   facts: object,
   n: number,
   action: Action,
+  calls: readonly string[] = [],
 ): Promise<Stepped> {
   const program = fileURLToPath(new URL(`../fixtures/${name}.js`, import.meta.url));
   const child = spawn(...(await traceable(process.execPath, [program, JSON.stringify(facts)])), {
@@ -43,7 +44,7 @@ export async function runStepped(
   t.teardown(() => child.kill('SIGKILL'));
   const exit = once(child, 'exit');
   await once(child.stdout, 'readable');
-  const stepper = await attach(child.pid ?? 0, n, action);
+  const stepper = await attach(child.pid ?? 0, n, action, calls);
   const result = text(child.stdout).then(output => output.trim().split('\n').at(-1) ?? '');
   child.stdin.end('go\n');
   return {outcome: await stepper.outcome, child, result, exit};

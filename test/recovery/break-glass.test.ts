@@ -7,6 +7,7 @@ import test, {type ExecutionContext} from 'ava';
 import type {LockError} from '../../lib/errors.js';
 import {sha256} from '../../lib/lock/update.js';
 import {LockFile} from '../../lib/os/lock-file.js';
+import {errnoOf, SystemError} from '../../lib/os/system-error.js';
 import {examineProcess, waitForExit} from '../../lib/os/process.js';
 import {auditRecords} from '../../lib/recovery/audit.js';
 import type {Step} from '../../lib/recovery/take-back.js';
@@ -146,6 +147,33 @@ test('nor is one that has got the guard of an orphan: it would go on when the lo
   t.is(config.bit.epoch(), epoch, 'nothing was changed');
   guard.unlock();
   await config.breakGlass({owner: owner.pid, epoch, reason});
+});
+
+test('nor is one whose acquisition failed in the middle and who comes again: it is on record, but no owner', async t => {
+  const config = await openScratch(scratch(t));
+  const {bit} = config;
+  const failing = {
+    ...bit,
+    set(expected: number, next: number): number {
+      bit.set(expected, next);
+      throw new SystemError(errnoOf('EIO'), 'write', bit.path);
+    },
+  };
+  Object.defineProperty(config, 'bit', {value: failing, configurable: true});
+  await t.throwsAsync(config.acquire(), {code: 'EIO'});
+  Object.defineProperty(config, 'bit', {value: bit});
+  t.is(bit.read(), 1, 'that a disk says so need not mean that it was not done');
+  t.is((await config.examine()).state, 'DEAD', 'it lives, but is no owner');
+  using guard = LockFile.open(config.paths.guard);
+  t.true(guard.try('exclusive'));
+  const {pid} = process;
+  await t.throwsAsync(config.breakGlass({owner: pid, epoch: bit.epoch(), reason}), {
+    code: 'ERR_TAKEOVER_REFUSED',
+    message: /not its owner/,
+  });
+  guard.unlock();
+  await config.recover();
+  await (await config.acquire()).release();
 });
 
 test('others who do not come to the hold point keep the owner in possession', async t => {
