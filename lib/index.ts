@@ -8,7 +8,7 @@ export type {Owner, PlannedUpdate} from './lock/owner-record.js';
 export type {NextContent, UpdateOptions, UpdateResult} from './lock/update.js';
 export type {LockEvent, Told} from './os/events.js';
 export type {BitKind, BitOwner} from './os/lock-bit.js';
-export type {LockKind, LockMode} from './os/lock-file.js';
+export {LockFile, type LockKind, type LockMode} from './os/lock-file.js';
 export type {Suspect} from './os/hiding-places.js';
 export {
   type Holder,

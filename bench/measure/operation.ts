@@ -1,0 +1,16 @@
+/** What is measured of a subject that lives in this runtime? One operation on a file, made ready in a process of its own. */
+
+export type Operation =
+  | {readonly kind: 'sync'; readonly run: () => void}
+  | {readonly kind: 'promise'; readonly run: () => Promise<unknown>};
+
+/** By subject: makes the operation on a path ready. */
+export type Operations = Readonly<Record<string, (path: string) => Operation | Promise<Operation>>>;
+
+export function sync(run: () => void): Operation {
+  return {kind: 'sync', run};
+}
+
+export function promise(run: () => Promise<unknown>): Operation {
+  return {kind: 'promise', run};
+}
