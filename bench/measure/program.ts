@@ -73,7 +73,16 @@ export function startC(...args: readonly string[]): Promise<Program> {
   return start(compile(), args);
 }
 
-/** Starts a module of the bench, by its path from here. */
+/** Starts a module of the bench, by its path from here, with options of the runtime. */
+export function startNode(
+  options: readonly string[],
+  module: string,
+  ...args: readonly string[]
+): Promise<Program> {
+  const file = fileURLToPath(new URL(module, import.meta.url));
+  return start(process.execPath, [...options, file, ...args]);
+}
+
 export function startModule(module: string, ...args: readonly string[]): Promise<Program> {
-  return start(process.execPath, [fileURLToPath(new URL(module, import.meta.url)), ...args]);
+  return startNode([], module, ...args);
 }
