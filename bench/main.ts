@@ -67,13 +67,15 @@ function show(figures: readonly Figure[]): void {
   process.stdout.write(`${figures.map(shown).join('\n')}\n`);
 }
 
-/** What must run everywhere: each case, and each subject in it. Tools that are not installed are told, and are no failure. */
+/** What must run everywhere: each case, and each subject in it. Who is excused is told, and is no failure. */
 function checkComplete({figures}: Report): void {
-  const told = (text: (figure: Figure) => readonly string[]) =>
-    figures.flatMap(figure => text(figure).map(line => `(${figure.case}) ${figure.title}: ${line}`));
-  const failed = told(({absent}) => [...absent].map(([subject, why]) => `${subject}: ${why}`));
-  const without = told(({notInstalled = []}) => notInstalled.map(subject => `${subject}: not installed`));
-  for (const each of [...without, ...failed]) process.stdout.write(`${each}\n`);
+  const told = (why: (figure: Figure) => ReadonlyMap<string, string>) =>
+    figures.flatMap(figure =>
+      [...why(figure)].map(([subject, text]) => `(${figure.case}) ${figure.title}: ${subject}: ${text}`),
+    );
+  const failed = told(({absent}) => absent);
+  const excused = told(figure => figure.excused ?? new Map());
+  for (const each of [...excused, ...failed]) process.stdout.write(`${each}\n`);
   process.stdout.write(`${figures.length} passed, ${failed.length} failed\n`);
   if (failed.length > 0) process.exitCode = 1;
 }

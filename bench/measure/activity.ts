@@ -2,7 +2,7 @@
 import {readdirSync, readFileSync} from 'node:fs';
 
 export interface Activity {
-  /** Voluntary context switches of all its threads: each is an end of a wait. */
+  /** Voluntary context switches of all its threads: each is the beginning of a wait, so there is one for each time that a thread was woken. */
   readonly wakeUps: number;
   /** Time on a processor of all its threads, nanoseconds. */
   readonly busy: number;

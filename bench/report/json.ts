@@ -39,14 +39,16 @@ export function toJson(report: Report): string {
     ...figure,
     rows: Object.fromEntries(figure.rows),
     absent: Object.fromEntries(figure.absent),
+    excused: Object.fromEntries(figure.excused ?? []),
     outcomes: outcomes(figure),
   }));
   return JSON.stringify({...report, figures}, null, 2);
 }
 
-interface KeptFigure extends Omit<Figure, 'rows' | 'absent'> {
+interface KeptFigure extends Omit<Figure, 'rows' | 'absent' | 'excused'> {
   readonly rows: Readonly<Record<string, readonly number[]>>;
   readonly absent: Readonly<Record<string, string>>;
+  readonly excused: Readonly<Record<string, string>>;
 }
 
 /** What toJson made. */
@@ -56,6 +58,7 @@ export function fromJson(text: string): Report {
     ...figure,
     rows: new Map(Object.entries(figure.rows)),
     absent: new Map(Object.entries(figure.absent)),
+    excused: new Map(Object.entries(figure.excused)),
   }));
   return {...kept, figures};
 }

@@ -66,13 +66,14 @@ interface Axis {
 function axisFor(bars: readonly Bar[]): Axis {
   const values = bars.flatMap(({low, middle, high}) => [low, middle, high]).filter(value => value > 0);
   if (values.length === 0) return {first: 0, last: 1};
-  const first = Math.floor(Math.log10(Math.min(...values)));
+  // The least has a bar that can be seen.
+  const first = Math.floor(Math.log10(Math.min(...values)) - 0.1);
   return {first, last: Math.max(first + 1, Math.ceil(Math.log10(Math.max(...values))))};
 }
 
-/** How far from the start of the axis. */
+/** How far from the start of the axis; nothing, for zero. */
 function lengthOf(value: number, {first, last}: Axis): number {
-  return value > 0 ? Math.max(0, (PLOT * (Math.log10(value) - first)) / (last - first)) : 0;
+  return Math.max(0, (PLOT * (Math.log10(value) - first)) / (last - first));
 }
 
 function kindOf({yardstick}: Figure, subject: string): string {
@@ -84,7 +85,6 @@ function drawRow(figure: Figure, bar: Bar, axis: Axis, left: number, y: number):
   const middle = y + ROW / 2;
   const [low, high] = [left + lengthOf(bar.low, axis), left + lengthOf(bar.high, axis)];
   const width = lengthOf(bar.middle, axis);
-  const end = Math.max(high, left + width);
   const line = (x1: number, y1: number, x2: number, y2: number) =>
     element('line', {class: 'whisker', x1, y1, x2, y2});
   const whiskers = [
@@ -102,20 +102,33 @@ function drawRow(figure: Figure, bar: Bar, axis: Axis, left: number, y: number):
       height: BAR,
     }),
     ...(bar.high > bar.low ? whiskers : []),
-    element('text', {x: end + GAP, y: middle + TICK}, bar.text),
+    element('text', {x: high + GAP, y: middle + TICK}, bar.text),
   ];
 }
 
-function drawAxis({unit}: Figure, {first, last}: Axis, left: number, bottom: number): string[] {
+interface Tick {
+  readonly power: number;
+  readonly text: string;
+}
+
+function ticksOf({unit}: Figure, {first, last}: Axis): Tick[] {
   const powers = Array.from({length: last - first + 1}, (_, index) => first + index);
-  // Where there are many, every second one has its number, and so on.
-  const widest = Math.max(...powers.map(power => widthOf(written(10 ** power, unit)))) + GAP;
-  const step = Math.ceil((widest * (last - first)) / PLOT);
-  return powers.flatMap((power, index) => {
-    const x = left + lengthOf(10 ** power, {first, last});
+  return powers.map(power => ({power, text: written(10 ** power, unit)}));
+}
+
+function widest(texts: readonly string[]): number {
+  return Math.max(0, ...texts.map(widthOf));
+}
+
+function drawAxis(ticks: readonly Tick[], axis: Axis, left: number, bottom: number): string[] {
+  // Where there are many, only every second one has its text, and so on.
+  const step = Math.ceil(((widest(ticks.map(({text}) => text)) + GAP) * (ticks.length - 1)) / PLOT);
+  return ticks.flatMap(({power, text}, index) => {
+    const x = left + lengthOf(10 ** power, axis);
     const line = element('line', {class: 'axis', x1: x, y1: TOP, x2: x, y2: bottom});
-    const text = element('text', {x, y: bottom + 16, 'text-anchor': 'middle'}, written(10 ** power, unit));
-    return index % step === 0 ? [line, text] : [line];
+    return index % step === 0
+      ? [line, element('text', {x, y: bottom + 16, 'text-anchor': 'middle'}, text)]
+      : [line];
   });
 }
 
@@ -131,8 +144,10 @@ export function plot(figure: Figure): string {
     }),
   );
   const axis = axisFor(bars);
-  const left = Math.max(0, ...bars.map(({subject}) => widthOf(subject))) + 2 * GAP;
-  const right = Math.max(0, ...bars.map(({text}) => widthOf(text))) + 2 * GAP;
+  const ticks = ticksOf(figure, axis);
+  const half = widest(ticks.map(({text}) => text)) / 2;
+  const left = Math.max(half, widest(bars.map(({subject}) => subject))) + 2 * GAP;
+  const right = Math.max(half, widest(bars.map(({text}) => text))) + 2 * GAP;
   const bottom = TOP + bars.length * ROW;
   const width = Math.max(left + PLOT + right, widthOf(figure.title) + 2 * GAP);
   const height = bottom + 26;
@@ -142,7 +157,7 @@ export function plot(figure: Figure): string {
     element('title', {}, figure.title),
     element('rect', {class: 'ground', width, height}),
     element('text', {x: GAP, y: 18, 'font-weight': 'bold'}, figure.title),
-    ...drawAxis(figure, axis, left, bottom),
+    ...drawAxis(ticks, axis, left, bottom),
     ...bars.flatMap((bar, index) => drawRow(figure, bar, axis, left, TOP + index * ROW)),
     '</svg>\n',
   ].join('\n');

@@ -6,6 +6,7 @@ import {median, quantile, ratio} from '../measure/stats.js';
 function digits(value: number): string {
   if (!Number.isFinite(value)) return '-';
   if (Number.isInteger(value)) return String(value);
+  if (Math.abs(value) < 0.01) return value.toPrecision(1);
   const places = Math.abs(value) >= 100 ? 0 : Math.abs(value) >= 10 ? 1 : 2;
   return value.toFixed(places);
 }
@@ -115,9 +116,6 @@ export function outcomes(figure: Figure): Outcome[] {
 export const MARK = {true: 'met', false: 'NOT MET', undefined: 'not known'} as const;
 
 /** A line for each subject without figures: why it has none. */
-export function unmeasured({absent, notInstalled = []}: Figure): string[] {
-  return [
-    ...[...absent].map(([subject, why]) => `${subject}: not measured: ${why}`),
-    ...notInstalled.map(subject => `${subject}: not installed`),
-  ];
+export function unmeasured({absent, excused = new Map()}: Figure): string[] {
+  return [...absent, ...excused].map(([subject, why]) => `${subject}: not measured: ${why}`);
 }
