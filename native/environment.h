@@ -9,7 +9,6 @@
 #include <memory>
 #include <mutex>
 #include <unordered_map>
-#include <unordered_set>
 #include <vector>
 
 namespace locksmith {
@@ -36,6 +35,8 @@ class Environment {
   int Own(int fd);
   // 0, or -EBADF for a descriptor that is not ours.
   int CloseOwned(int fd);
+  // The caller closes it; false for one that is not ours.
+  bool Disown(int fd);
 
   // Starts a task; its id, or -errno. `callback` gets Result() once, and the loop stays alive until then.
   int64_t StartTask(std::unique_ptr<Task> task, Napi::Function callback);
@@ -71,7 +72,7 @@ class Environment {
 
   Napi::Env env_;
   Napi::AsyncContext context_;
-  std::unordered_set<int> descriptors_;
+  std::vector<bool> descriptors_;  // by number: is it ours
   int64_t next_id_ = 1;
   std::unordered_map<int64_t, RunningTask> tasks_;
   std::unordered_map<int64_t, std::unique_ptr<Watch>> watches_;

@@ -44,6 +44,11 @@ function advance(queue: Set<Entry>): void {
   }
 }
 
+/** True when somebody of this process waits for any file. */
+export function anyQueued(): boolean {
+  return queues.size > 0;
+}
+
 /** True when somebody of this process waits for that file already. */
 export function isQueued(key: string): boolean {
   return queues.has(key);
