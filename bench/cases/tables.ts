@@ -29,18 +29,21 @@ function must(right: boolean, what: string): void {
   if (!right) throw new Error(`wrong answer: ${what}`);
 }
 
-/** Runs a program to its end, or until it is cut off. */
-function command(program: string, ...args: readonly string[]): Operation {
-  return sync(() => {
-    const {error, status, signal} = spawnSync(program, args, {
-      stdio: ['ignore', 'ignore', 'inherit'],
-      timeout: LIMIT_MS,
-      killSignal: 'SIGKILL',
-    });
-    if (signal === 'SIGKILL') return;
-    if (error) throw error;
-    must(status === 0, `${program} ended with ${status}`);
+/** Runs a program to its end; false when it was cut off. */
+function run(program: string, ...args: readonly string[]): boolean {
+  const {error, status, signal} = spawnSync(program, args, {
+    stdio: ['ignore', 'ignore', 'inherit'],
+    timeout: LIMIT_MS,
+    killSignal: 'SIGKILL',
   });
+  if (signal === 'SIGKILL') return false;
+  if (error) throw error;
+  must(status === 0, `${program} ended with ${status}`);
+  return true;
+}
+
+function command(program: string, ...args: readonly string[]): Operation {
+  return sync(() => must(run(program, ...args), `${program} did not answer in ${LIMIT_MS / 1000} s`));
 }
 
 function examining(path: string): Operation {
@@ -61,8 +64,8 @@ export const operations: Operations = {
   [LIST]: () => listing({}),
   [LIST_NAMED]: () => listing({everywhere: false}),
   [LS]: () => command(process.execPath, MAIN, 'ls', '--all', '--json'),
-  // It says the same of one file as of all.
-  [LSLOCKS]: () => command('lslocks'),
+  // It says the same of one file as of all, and may take minutes.
+  [LSLOCKS]: () => sync(() => run('lslocks')),
   // What a command in this runtime costs before it does anything.
   [NOTHING]: () => command(process.execPath, '-e', '0'),
 };
@@ -74,6 +77,11 @@ const TOOLS = {[LSLOCKS]: 'lslocks', 'fuser FILE': 'fuser', 'lsof FILE': 'lsof'}
 const notInstalled = new Map(
   Object.entries(TOOLS).flatMap(([name, tool]) => (installed(tool) ? [] : [[name, 'not installed']])),
 );
+
+/** Its speed differs a lot between versions. */
+function lslocksVersion(): string | undefined {
+  return spawnSync('lslocks', ['--version'], {encoding: 'utf8'}).stdout?.trim();
+}
 
 function subjectsOf({files}: Crowd): Subject[] {
   const inNode = (name: string): Subject => ({
@@ -125,18 +133,18 @@ async function measure(directory: string, machine: Machine, effort: Effort): Pro
   try {
     await checkAnswers(crowd, arrangement);
     const {rows, absent} = await sideBySide(directory, subjectsOf(crowd), effort);
-    const cutOff = [...rows].flatMap(([name, times]) =>
-      times.some(time => time >= LIMIT_MS * 1e6) ? [name] : [],
-    );
+    const version = lslocksVersion();
+    const cutOff = rows.get(LSLOCKS)?.some(time => time >= LIMIT_MS * 1e6) ? [LSLOCKS] : [];
     const figure = (what: string, wanted: (name: string) => boolean, goals: Goal[]): Figure => ({
       case: 'g',
       title: `${what}: ${machine.title}`,
       unit: 'ns',
       yardstick: C,
+      ...(version !== undefined && {note: version}),
       rows: new Map([...rows].filter(([name]) => wanted(name))),
       absent: new Map([...absent].filter(([name]) => wanted(name))),
       excused: new Map([...notInstalled].filter(([name]) => wanted(name))),
-      cutOff: cutOff.filter(wanted),
+      cutOff,
       goals: machine.goals ? goals : [],
     });
     return [

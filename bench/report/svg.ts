@@ -14,6 +14,7 @@ const PLOT = 420;
 
 const STYLE = `
     text { font: 12px ui-monospace, "DejaVu Sans Mono", monospace; fill: #24292f; }
+    .title { font-weight: bold; }
     .ground { fill: #ffffff; }
     .axis { stroke: #d0d7de; }
     .bar { fill: #8c959f; }
@@ -156,7 +157,7 @@ export function plot(figure: Figure): string {
     `  <style>${STYLE}</style>`,
     element('title', {}, figure.title),
     element('rect', {class: 'ground', width, height}),
-    element('text', {x: GAP, y: 18, 'font-weight': 'bold'}, figure.title),
+    element('text', {class: 'title', x: GAP, y: 18}, figure.title),
     ...drawAxis(ticks, axis, left, bottom),
     ...bars.flatMap((bar, index) => drawRow(figure, bar, axis, left, TOP + index * ROW)),
     '</svg>\n',
