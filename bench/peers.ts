@@ -1,4 +1,5 @@
 /** Whom are we measured against? The packages of bench/package.json, and of their calls those that are used here. */
+import {spawnSync} from 'node:child_process';
 import {createRequire} from 'node:module';
 import {fileURLToPath} from 'node:url';
 
@@ -44,4 +45,9 @@ const load = createRequire(`${BENCH}package.json`);
 /** Throws when it is not installed, or does not load here. */
 export function peer<Name extends keyof Peers>(name: Name): Peers[Name] {
   return load(name) as Peers[Name];
+}
+
+/** Whether there is a program of that name. Not all machines have the tools that we are compared with. */
+export function installed(program: string): boolean {
+  return spawnSync('sh', ['-c', 'command -v "$1"', 'sh', program], {stdio: 'ignore'}).status === 0;
 }

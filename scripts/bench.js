@@ -1,4 +1,4 @@
-// Measures Locksmith side by side with C and with other packages: npm run bench [-- --case abc --smoke --json]
+// Measures Locksmith side by side with C and with other packages: npm run bench [-- --case abc --smoke --json]; npm run docs:performance writes it into docs/performance.md
 import {spawnSync} from 'node:child_process';
 import {existsSync} from 'node:fs';
 import {fileURLToPath} from 'node:url';

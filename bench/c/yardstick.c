@@ -3,6 +3,10 @@
 //   yardstick cycle flock|ofd PATH     take and give back on one open descriptor
 //   yardstick path flock|ofd PATH      open, take, compare with the path, give back, close
 //   yardstick bare flock|ofd PATH      the same without the comparison
+//   yardstick table - PATH             read /proc/locks, and look for the file in it
+//   yardstick replace - PATH           write a file as long as this one, rename it over this one, all of it
+//   durable yardstick hold flock|ofd PATH      take a lock on each of 1,000 files beside this one, and keep
+//   them
 //
 // It prints "ready", then reads how often it is to be done, a number a line, and answers each with the
 // nanoseconds that it took.
@@ -14,7 +18,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -81,10 +87,82 @@ static void Path(const char *path, long times) {
   }
 }
 
+// Where the kernel prints other numbers than stat() gives, the file is not found; that takes as long.
+static void Table(const char *path, long times) {
+  static char buffer[64 * 1024 + 1];
+  static volatile long found;
+  char wanted[64];
+  struct stat file;
+  if (stat(path, &file) != 0) Fail(path);
+  snprintf(wanted, sizeof wanted, " %02x:%02x:%lu ", major(file.st_dev), minor(file.st_dev), file.st_ino);
+  for (long i = 0; i < times; i++) {
+    ssize_t length;
+    int fd = open("/proc/locks", O_RDONLY | O_CLOEXEC);
+    if (fd < 0) Fail("/proc/locks");
+    // Each read gives whole lines.
+    while ((length = read(fd, buffer, sizeof buffer - 1)) > 0) {
+      buffer[length] = 0;
+      found += strstr(buffer, wanted) != NULL;
+    }
+    if (length < 0) Fail("/proc/locks");
+    close(fd);
+  }
+}
+
+static void WriteAll(int fd, const char *content, size_t length) {
+  while (length > 0) {
+    ssize_t written = write(fd, content, length);
+    if (written < 0) Fail("write");
+    content += written;
+    length -= (size_t)written;
+  }
+}
+
+static void Sync(int fd) {
+  if (fsync(fd) != 0) Fail("fsync");
+  close(fd);
+}
+
+static void Replace(const char *path, long times) {
+  char next[4096], directory[4096];
+  struct stat file;
+  if (stat(path, &file) != 0) Fail(path);
+  size_t length = (size_t)file.st_size;
+  char *content = malloc(length);
+  if (!content) Fail("malloc");
+  snprintf(next, sizeof next, "%s.next", path);
+  snprintf(directory, sizeof directory, "%.*s", (int)(strrchr(path, '/') - path), path);
+  for (long i = 0; i < times; i++) {
+    memset(content, 'a' + (int)(i % 26), length);
+    int fd = open(next, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+    if (fd < 0) Fail(next);
+    WriteAll(fd, content, length);
+    Sync(fd);
+    if (rename(next, path) != 0) Fail("rename");
+    int parent = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (parent < 0) Fail(directory);
+    Sync(parent);
+  }
+  free(content);
+}
+
+static void Hold(const char *path, long times) {
+  char name[4096];
+  struct rlimit files;
+  if (getrlimit(RLIMIT_NOFILE, &files) != 0) Fail("getrlimit");
+  files.rlim_cur = files.rlim_max;
+  if (setrlimit(RLIMIT_NOFILE, &files) != 0) Fail("setrlimit");
+  for (long i = 0; i < 1000 * times; i++) {
+    snprintf(name, sizeof name, "%s-%ld", path, i);
+    Take(Open(name));
+  }
+}
+
 static const struct {
   const char *name;
   void (*run)(const char *path, long times);
-} kCases[] = {{"cycle", Cycle}, {"path", Path}, {"bare", Bare}};
+} kCases[] = {{"cycle", Cycle}, {"path", Path},       {"bare", Bare},
+              {"table", Table}, {"replace", Replace}, {"hold", Hold}};
 
 static void Answer(void (*run)(const char *, long), const char *path) {
   char line[32];
@@ -109,6 +187,6 @@ int main(int argc, char **argv) {
         return 0;
       }
   }
-  fprintf(stderr, "usage: yardstick cycle|path|bare flock|ofd PATH\n");
+  fprintf(stderr, "usage: yardstick cycle|path|bare|table|replace|hold flock|ofd|- PATH\n");
   return 2;
 }

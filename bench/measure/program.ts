@@ -21,6 +21,12 @@ export interface Program {
 
 type Child = ChildProcessByStdio<Writable, Readable, Readable>;
 
+/** What a program complained of: the runtime shows the line of the source first. */
+function saidIn(complaint: string): string | undefined {
+  const lines = complaint.trim().split('\n');
+  return lines.find(line => /^\w*Error\b/.test(line)) ?? lines.find(line => line.includes(':'));
+}
+
 /** Starts a program and waits for its "ready". */
 export async function start(file: string, args: readonly string[]): Promise<Program> {
   const child: Child = spawn(file, args, {stdio: ['pipe', 'pipe', 'pipe']});
@@ -33,12 +39,7 @@ export async function start(file: string, args: readonly string[]): Promise<Prog
     const line = await lines.next();
     if (line.done !== true) return line.value;
     await exit;
-    throw new Error(
-      complaint
-        .trim()
-        .split('\n')
-        .find(text => /Error|:/.test(text)) ?? `${file} ended`,
-    );
+    throw new Error(saidIn(complaint) ?? `${file} ended`);
   };
   const program: Program = {
     pid: child.pid ?? 0,
@@ -73,7 +74,16 @@ export function startC(...args: readonly string[]): Promise<Program> {
   return start(compile(), args);
 }
 
-/** Starts a module of the bench, by its path from here. */
+/** Starts a module of the bench, by its path from here, with options of the runtime. */
+export function startNode(
+  options: readonly string[],
+  module: string,
+  ...args: readonly string[]
+): Promise<Program> {
+  const file = fileURLToPath(new URL(module, import.meta.url));
+  return start(process.execPath, [...options, file, ...args]);
+}
+
 export function startModule(module: string, ...args: readonly string[]): Promise<Program> {
-  return start(process.execPath, [fileURLToPath(new URL(module, import.meta.url)), ...args]);
+  return startNode([], module, ...args);
 }

@@ -2,16 +2,18 @@
 import {mkdirSync} from 'node:fs';
 import {join} from 'node:path';
 import type {Effort} from './figure.js';
-import {type Program, startC, startModule} from './program.js';
+import {type Program, startC, startNode} from './program.js';
 
 export interface Subject {
   readonly name: string;
+  /** It takes so long that it is done once a round, however short a round is. */
+  readonly once?: boolean;
   start(path: string): Promise<Program>;
 }
 
-/** Of `operations` in a module, named by its URL. */
-export function inNode(module: string, name: string): Subject {
-  return {name, start: path => startModule('./measured.js', module, name, path)};
+/** Of `operations` in a module, named by its URL; with options of the runtime. */
+export function inNode(module: string, name: string, ...options: readonly string[]): Subject {
+  return {name, start: path => startNode(options, './measured.js', module, name, path)};
 }
 
 /** Of the C program: its arguments before the path. */
@@ -42,6 +44,18 @@ async function calibrate(program: Program, batch: number): Promise<number> {
   return times;
 }
 
+async function begin(subject: Subject, path: string, batch: number): Promise<Running> {
+  const program = await subject.start(path);
+  try {
+    if (subject.once !== true) return {subject, program, times: await calibrate(program, batch), figures: []};
+    await program.ask('1'); // warm afterwards, too
+    return {subject, program, times: 1, figures: []};
+  } catch (error) {
+    await program.end();
+    throw error;
+  }
+}
+
 /** Nanoseconds an operation, one figure a round, and why somebody has none. */
 export async function sideBySide(
   directory: string,
@@ -50,13 +64,19 @@ export async function sideBySide(
 ): Promise<{rows: Map<string, readonly number[]>; absent: Map<string, string>}> {
   const absent = new Map<string, string>();
   const all: Running[] = [];
+  const measure = async ({subject, program, times, figures}: Running) => {
+    try {
+      figures.push(Number(await program.ask(String(times))) / times);
+    } catch (error) {
+      absent.set(subject.name, (error as Error).message);
+    }
+  };
   try {
     for (const [index, subject] of subjects.entries()) {
       const place = join(directory, String(index));
       mkdirSync(place);
       try {
-        const program = await subject.start(join(place, 'file'));
-        all.push({subject, program, times: await calibrate(program, batch), figures: []});
+        all.push(await begin(subject, join(place, 'file'), batch));
       } catch (error) {
         absent.set(subject.name, (error as Error).message);
       }
@@ -65,12 +85,12 @@ export async function sideBySide(
       // Nobody comes always after the same one.
       for (let turn = 0; turn < all.length; turn++) {
         const running = all[(turn + round) % all.length];
-        if (running)
-          running.figures.push(Number(await running.program.ask(String(running.times))) / running.times);
+        if (running) await measure(running);
       }
     }
   } finally {
     await Promise.all(all.map(({program}) => program.end()));
   }
-  return {rows: new Map(all.map(({subject, figures}) => [subject.name, figures])), absent};
+  const measured = all.filter(({subject}) => !absent.has(subject.name));
+  return {rows: new Map(measured.map(({subject, figures}) => [subject.name, figures])), absent};
 }

@@ -1,5 +1,5 @@
 /** What is kept of a run? Every figure, when and where it was measured. */
-import {cpus, release, totalmem} from 'node:os';
+import {cpus, loadavg, release, totalmem} from 'node:os';
 import type {Effort, Figure} from '../measure/figure.js';
 import {outcomes} from './words.js';
 
@@ -11,6 +11,8 @@ export interface Machine {
   readonly cpu: string;
   readonly cpus: number;
   readonly memoryGiB: number;
+  /** How many tasks wanted a processor in the last minute (uptime(1)): what else the machine did before. */
+  readonly load: number;
 }
 
 export interface Report extends Machine {
@@ -27,6 +29,7 @@ export function describeMachine(): Machine {
     cpu: all[0]?.model ?? 'unknown',
     cpus: all.length,
     memoryGiB: Math.round(totalmem() / 2 ** 30),
+    load: loadavg()[0] ?? 0,
   };
 }
 
@@ -36,8 +39,26 @@ export function toJson(report: Report): string {
     ...figure,
     rows: Object.fromEntries(figure.rows),
     absent: Object.fromEntries(figure.absent),
-    goals: outcomes(figure),
-    limits: undefined,
+    excused: Object.fromEntries(figure.excused ?? []),
+    outcomes: outcomes(figure),
   }));
   return JSON.stringify({...report, figures}, null, 2);
+}
+
+interface KeptFigure extends Omit<Figure, 'rows' | 'absent' | 'excused'> {
+  readonly rows: Readonly<Record<string, readonly number[]>>;
+  readonly absent: Readonly<Record<string, string>>;
+  readonly excused: Readonly<Record<string, string>>;
+}
+
+/** What toJson made. */
+export function fromJson(text: string): Report {
+  const kept = JSON.parse(text) as Omit<Report, 'figures'> & {figures: readonly KeptFigure[]};
+  const figures = kept.figures.map(figure => ({
+    ...figure,
+    rows: new Map(Object.entries(figure.rows)),
+    absent: new Map(Object.entries(figure.absent)),
+    excused: new Map(Object.entries(figure.excused)),
+  }));
+  return {...kept, figures};
 }

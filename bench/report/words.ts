@@ -1,10 +1,12 @@
 /** How are figures written? With as many digits as they deserve. */
-import type {Figure, Unit} from '../measure/figure.js';
+import type {Figure, Goal, Unit} from '../measure/figure.js';
 import {median, quantile, ratio} from '../measure/stats.js';
 
 /** Three digits, and no more than are known. */
 function digits(value: number): string {
   if (!Number.isFinite(value)) return '-';
+  if (Number.isInteger(value)) return String(value);
+  if (Math.abs(value) < 0.01) return value.toPrecision(1);
   const places = Math.abs(value) >= 100 ? 0 : Math.abs(value) >= 10 ? 1 : 2;
   return value.toFixed(places);
 }
@@ -44,17 +46,26 @@ export interface Line {
   readonly ratio: string;
 }
 
+/** The rows, the least first. */
+export function ranked({rows}: Figure): [subject: string, values: readonly number[]][] {
+  return [...rows].toSorted(([, a], [, b]) => median(a) - median(b));
+}
+
+/** What is said before a figure that is a lower bound. */
+export function boundOf({cutOff = []}: Figure, subject: string): string {
+  return cutOff.includes(subject) ? 'at least ' : '';
+}
+
 /** A line for each subject: its median, the quartiles, the ratio to the yardstick; the quickest first. */
-export function linesOf({rows, unit, yardstick}: Figure): Line[] {
+export function linesOf(figure: Figure): Line[] {
+  const {rows, unit, yardstick} = figure;
   const against = rows.get(yardstick) ?? [];
-  return [...rows]
-    .toSorted(([, a], [, b]) => median(a) - median(b))
-    .map(([subject, values]) => ({
-      subject,
-      median: written(median(values), unit),
-      spread: `${written(quantile(values, 0.25), unit)} to ${written(quantile(values, 0.75), unit)}`,
-      ratio: writtenRatio(ratio(values, against)),
-    }));
+  return ranked(figure).map(([subject, values]) => ({
+    subject,
+    median: boundOf(figure, subject) + written(median(values), unit),
+    spread: `${written(quantile(values, 0.25), unit)} to ${written(quantile(values, 0.75), unit)}`,
+    ratio: boundOf(figure, subject) + writtenRatio(ratio(values, against)),
+  }));
 }
 
 export interface Outcome {
@@ -64,23 +75,34 @@ export interface Outcome {
   readonly met: boolean | undefined;
 }
 
+/** What became of a goal. Whoever it is compared with may have been cut off: then we are at least that much better. */
+function outcomeOf(figure: Figure, {subject, against, atMost}: Goal): Outcome {
+  const {rows, cutOff = []} = figure;
+  const values = rows.get(subject);
+  const found = against.flatMap(name =>
+    values && rows.has(name) ? [ratio(values, rows.get(name) ?? [])] : [],
+  );
+  const worst = Math.max(...found);
+  const whom = against.length === 1 ? (against[0] ?? '') : 'any peer';
+  const faster = atMost < 1;
+  const goal = faster
+    ? `${subject}: at least ${digits(1 / atMost)} times faster than ${whom}`
+    : `${subject}: at most ${digits(atMost)} x ${whom}`;
+  if (found.length === 0 || Number.isNaN(worst)) return {goal, found: '-', met: undefined};
+  const bounded = against.some(name => cutOff.includes(name));
+  const text = faster ? `${digits(1 / worst)} times` : `${digits(worst)} x`;
+  const bound = faster ? 'at least ' : 'at most ';
+  return {
+    goal,
+    found: bounded ? bound + text : text,
+    met: worst <= atMost || (bounded ? undefined : false),
+  };
+}
+
 /** What became of the goals and limits of a figure. */
-export function outcomes({rows, unit, goals = [], limits = []}: Figure): Outcome[] {
-  const ratios = goals.map(({subject, against, atMost}): Outcome => {
-    const values = rows.get(subject);
-    const found = against.flatMap(name =>
-      values && rows.has(name) ? [ratio(values, rows.get(name) ?? [])] : [],
-    );
-    const worst = Math.max(...found);
-    const whom = against.length === 1 ? (against[0] ?? '') : 'any peer';
-    const goal =
-      atMost < 1
-        ? `${subject}: at least ${digits(1 / atMost)} times faster than ${whom}`
-        : `${subject}: at most ${digits(atMost)} x ${whom}`;
-    if (found.length === 0) return {goal, found: '-', met: undefined};
-    const text = atMost < 1 ? `${digits(1 / worst)} times` : `${digits(worst)} x`;
-    return {goal, found: text, met: worst <= atMost};
-  });
+export function outcomes(figure: Figure): Outcome[] {
+  const {rows, unit, goals = [], limits = []} = figure;
+  const ratios = goals.map(goal => outcomeOf(figure, goal));
   const bounds = limits.map(({subject, below}): Outcome => {
     const value = median(rows.get(subject) ?? []);
     const goal = `${subject}: below ${written(below, unit)}`;
@@ -88,4 +110,12 @@ export function outcomes({rows, unit, goals = [], limits = []}: Figure): Outcome
     return {goal, found: written(value, unit), met: value < below};
   });
   return [...ratios, ...bounds];
+}
+
+/** What is said of a goal that was met, or not, or of which that is not known. */
+export const MARK = {true: 'met', false: 'NOT MET', undefined: 'not known'} as const;
+
+/** A line for each subject without figures: why it has none. */
+export function unmeasured({absent, excused = new Map()}: Figure): string[] {
+  return [...absent, ...excused].map(([subject, why]) => `${subject}: not measured: ${why}`);
 }

@@ -1,4 +1,4 @@
-/** Is it told fast who holds a file, on a machine with many locks? Ratios to lslocks in the same run; `npm run bench:holders` has all figures. */
+/** Is it told fast who holds a file, on a machine with many locks? Ratios to lslocks in the same run; `npm run bench -- --case g` has all figures. */
 import {execFile} from 'node:child_process';
 import {fileURLToPath} from 'node:url';
 import {promisify} from 'node:util';
