@@ -24,6 +24,7 @@
         "native/xattr.cc",
         "native/unix_peer.cc",
         "native/notify.cc",
+        "native/page.cc",
         "native/path_lock.cc"
       ],
       "defines": ["NAPI_VERSION=9", "NAPI_DISABLE_CPP_EXCEPTIONS", "NODE_ADDON_API_DISABLE_DEPRECATED", "NODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS", "_GNU_SOURCE"],

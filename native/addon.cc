@@ -17,6 +17,7 @@
 #include "lock_values.h"
 #include "lock_wait.h"
 #include "notify.h"
+#include "page.h"
 #include "path_lock.h"
 #include "pidfd.h"
 #include "proc_locks.h"
@@ -47,11 +48,11 @@ Value JsOpen(const CallbackInfo& info) {
   return Number(info, Environment::Of(info.Env())->Own(fd));
 }
 
-Value JsClose(const CallbackInfo& info) {
-  Arguments arguments(info);
-  int fd = arguments.Int("fd");
-  if (arguments.failed()) return Nothing(info);
-  return Number(info, Environment::Of(info.Env())->CloseOwned(fd));
+napi_value JsClose(napi_env env, napi_callback_info info) {
+  QuickArguments<1> arguments(env, info);
+  int fd = arguments.Int(0, "fd");
+  if (arguments.failed()) return nullptr;
+  return arguments.Number(Environment::Of(env)->CloseOwned(fd));
 }
 
 // --- locks ---
@@ -65,11 +66,15 @@ LockRequest ReadRequest(Arguments* arguments) {
   return {fd, kind, type, start, length};
 }
 
-Value JsSetLock(const CallbackInfo& info) {
-  Arguments arguments(info);
-  LockRequest request = ReadRequest(&arguments);
-  if (arguments.failed()) return Nothing(info);
-  return Number(info, SetLock(request));
+napi_value JsSetLock(napi_env env, napi_callback_info info) {
+  QuickArguments<5> arguments(env, info);
+  int fd = arguments.Int(0, "fd");
+  auto kind = static_cast<LockKind>(arguments.Choice(1, "kind", 2));
+  auto type = static_cast<LockType>(arguments.Choice(2, "type", 2));
+  int64_t start = arguments.Integer(3, "start");
+  int64_t length = arguments.Integer(4, "length");
+  if (arguments.failed()) return nullptr;
+  return arguments.Number(SetLock({fd, kind, type, start, length}));
 }
 
 // The lock of a whole file.
@@ -460,6 +465,24 @@ Value JsDrainCloseWatch(const CallbackInfo& info) {
   return Number(info, DrainCloseWatch(fd));
 }
 
+Value JsReadPage(const CallbackInfo& info) {
+  Arguments arguments(info);
+  std::string path = arguments.Text("path");
+  if (arguments.failed()) return Nothing(info);
+  std::string text;
+  int error = ReadPage(path.c_str(), &text);
+  if (error < 0) return Number(info, error);
+  return Napi::String::New(info.Env(), text);
+}
+
+Value JsWritePage(const CallbackInfo& info) {
+  Arguments arguments(info);
+  int fd = arguments.Int("fd");
+  std::string text = arguments.Text("text");
+  if (arguments.failed()) return Nothing(info);
+  return Number(info, WritePage(fd, text));
+}
+
 Value JsSetXattr(const CallbackInfo& info) {
   Arguments arguments(info);
   int fd = arguments.Int("fd");
@@ -516,8 +539,6 @@ struct Export {
 
 constexpr Export kExports[] = {
     {"open", JsOpen},
-    {"close", JsClose},
-    {"setLock", JsSetLock},
     {"getLock", JsGetLock},
     {"waitLock", JsWaitLock},
     {"parseLocks", JsParseLocks},
@@ -544,6 +565,8 @@ constexpr Export kExports[] = {
     {"reapHoldSupervisor", JsReapHoldSupervisor},
     {"openCloseWatch", JsOpenCloseWatch},
     {"drainCloseWatch", JsDrainCloseWatch},
+    {"readPage", JsReadPage},
+    {"writePage", JsWritePage},
     {"setXattr", JsSetXattr},
     {"getXattr", JsGetXattr},
     {"peerCredentials", JsPeerCredentials},
@@ -557,6 +580,8 @@ struct QuickExport {
 };
 
 constexpr QuickExport kQuickExports[] = {
+    {"close", JsClose},
+    {"setLock", JsSetLock},
     {"setWholeLock", JsSetWholeLock},
     {"lockPath", JsLockPath},
     {"unlockAndClose", JsUnlockAndClose},

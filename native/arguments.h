@@ -146,10 +146,16 @@ class QuickArguments {
     return static_cast<int>(fits ? value : Fail(name, "a 32-bit integer"));
   }
 
+  // One of 0, 1, ... last.
+  int Choice(size_t index, const char* name, int last) {
+    int value = Int(index, name);
+    return value >= 0 && value <= last ? value
+                                       : static_cast<int>(Fail(name, "one of the values listed for it"));
+  }
+
   // Of a whole file; kind and type are one number, 3 * kind + type.
   LockRequest Request(int fd, size_t what_index) {
-    int what = Int(what_index, "what");
-    if (what < 0 || what > 8) Fail("what", "one of the values listed for it");
+    int what = Choice(what_index, "what", 8);
     return {fd, static_cast<LockKind>(what / 3), static_cast<LockType>(what % 3), 0, 0};
   }
 

@@ -51,12 +51,10 @@ int ParseEpoch(const std::string& text, int64_t* epoch) {
   return whole && *epoch >= 0 && *epoch <= kMaxEpoch ? 0 : -EBADMSG;
 }
 
-// Replaces a text by one that is no shorter, or truncates first: a torn epoch must never read as a smaller
-// one.
-int WriteText(int fd, const std::string& text) {
-  struct stat status = {};
-  if (fstat(fd, &status) != 0) return -errno;
-  if (status.st_size > static_cast<off_t>(text.size()) && ftruncate(fd, 0) != 0) return -errno;
+// Replaces a text of `before` bytes. One that is to become shorter is truncated first: a torn epoch must
+// never read as a smaller one.
+int WriteText(int fd, const std::string& text, size_t before) {
+  if (before > text.size() && ftruncate(fd, 0) != 0) return -errno;
   ssize_t count = OrErrno(pwrite(fd, text.data(), text.size(), 0));
   if (count < 0) return static_cast<int>(count);
   return count == static_cast<ssize_t>(text.size()) ? 0 : -ENOSPC;
@@ -70,6 +68,8 @@ struct SoftBit {
   Fd epoch;
   int value = 0;
   int64_t current = 0;
+  size_t bit_size = 0;
+  size_t epoch_size = 0;
 
   int Open(const std::string& directory);
   bool Replaced() const;
@@ -95,7 +95,9 @@ int SoftBit::Open(const std::string& directory) {
   if (error < 0) return error;
   value = ParseBit(text);
   if (value < 0) return value;
+  bit_size = text.size();
   error = ReadSmall(epoch.get(), &text);
+  epoch_size = text.size();
   return error < 0 ? error : ParseEpoch(text, &current);
 }
 
@@ -104,7 +106,7 @@ int WriteFresh(const std::string& path, const std::string& text) {
   if (unlink(path.c_str()) != 0 && errno != ENOENT) return -errno;
   Fd fd(OrErrno(open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0644)));
   if (!fd.ok()) return fd.get();
-  int error = WriteText(fd.get(), text);
+  int error = WriteText(fd.get(), text, 0);
   if (error < 0) unlink(path.c_str());
   return error;
 }
@@ -148,8 +150,8 @@ int SoftBitSet(const std::string& directory, int64_t expected, int64_t next) {
   if (soft.value == 1) return -EBUSY;
   if (soft.current != expected) return -ESTALE;
   // The epoch first: killed in between, the bit is clear and a higher epoch does no harm.
-  error = WriteText(soft.epoch.get(), EpochText(next));
-  if (error == 0) error = WriteText(soft.bit.get(), "1\n");
+  error = WriteText(soft.epoch.get(), EpochText(next), soft.epoch_size);
+  if (error == 0) error = WriteText(soft.bit.get(), "1\n", soft.bit_size);
   if (error < 0) return error;
   return soft.Replaced() ? -ESTALE : 0;
 }
@@ -160,7 +162,7 @@ int SoftBitClear(const std::string& directory, int64_t epoch) {
   if (error < 0) return error;
   if (soft.current != epoch) return -ESTALE;
   if (soft.value == 0) return -EALREADY;
-  error = WriteText(soft.bit.get(), "0\n");
+  error = WriteText(soft.bit.get(), "0\n", soft.bit_size);
   if (error < 0) return error;
   return soft.Replaced() ? -ESTALE : 0;
 }

@@ -1,12 +1,11 @@
 /** Who owns the lock, in its own words? One JSON line with a checksum; what is torn or empty is unknown, never "none". */
-import {closeSync, constants, fstatSync, openSync, renameSync, writeSync} from 'node:fs';
+import {closeSync, constants, openSync, renameSync} from 'node:fs';
 import {crc32} from 'node:zlib';
 import {LockError} from '../errors.js';
 import {native} from '../os/native.js';
 import {type Identity, ourselves} from '../os/process.js';
-import {readText} from '../os/read-text.js';
 import {change, type Confirm} from '../os/staged.js';
-import {check, errnoOf, hasCode, SystemError} from '../os/system-error.js';
+import {check, hasCode} from '../os/system-error.js';
 import type {System} from '../os/system.js';
 
 /** One incarnation of one process on one node. */
@@ -66,25 +65,37 @@ const MAX_EXE = 1024;
 /** Longest purpose, in characters. */
 export const MAX_PURPOSE = 256;
 
-/** The text of a record: padded with spaces to its fixed size. */
-export function encodeRecord(record: OwnerRecord): string {
+const SUM = ',"sum":"';
+/** Of the checksum in a line: eight digits between SUM and what closes it. */
+const SUM_LENGTH = SUM.length + 8 + '"}'.length;
+
+function sumOf(body: string): string {
+  return crc32(body).toString(16).padStart(8, '0');
+}
+
+/** A record as one line. */
+function encodeLine(record: OwnerRecord): string {
   const body = JSON.stringify(record);
-  const line = `${body.slice(0, -1)},"sum":"${crc32(body).toString(16).padStart(8, '0')}"}`;
-  const room = SIZE - 1 - Buffer.byteLength(line);
-  if (room < 0)
+  const line = `${body.slice(0, -1)}${SUM}${sumOf(body)}"}`;
+  if (Buffer.byteLength(line) >= SIZE)
     throw new LockError('ERR_ARGUMENT', 'the owner record does not fit; give a shorter purpose', {
       lock: record.lock,
     });
-  return `${line}${' '.repeat(room)}\n`;
+  return line;
 }
 
-/** Reads the text of a record. */
+/** The text of a record: padded with spaces to its fixed size. */
+export function encodeRecord(record: OwnerRecord): string {
+  const line = encodeLine(record);
+  return `${line}${' '.repeat(SIZE - 1 - Buffer.byteLength(line))}\n`;
+}
+
+/** Reads the text of a record, padded or not. */
 export function decodeRecord(text: string): ReadRecord {
   const line = text.trimEnd();
   if (line === '') return unreadable('it is empty');
-  const match = /^(.*),"sum":"([0-9a-f]{8})"\}$/s.exec(line);
-  const body = `${match?.[1] ?? ''}}`;
-  if (!match || crc32(body).toString(16).padStart(8, '0') !== match[2])
+  const body = `${line.slice(0, -SUM_LENGTH)}}`;
+  if (line.slice(-SUM_LENGTH) !== `${SUM}${sumOf(body)}"}`)
     return unreadable('it is torn: its checksum does not fit');
   const record = JSON.parse(body) as OwnerRecord;
   if (record.v !== 1)
@@ -101,7 +112,7 @@ export function readRecord(path: string): ReadRecord {
   let record = unreadable('it was never read');
   for (let attempt = 0; attempt < 3; attempt++) {
     try {
-      record = decodeRecord(readText(path));
+      record = decodeRecord(check<string>(native.readPage(path), 'open', path));
     } catch (error) {
       if (hasCode(error, 'ENOENT')) return unreadable('it is missing');
       throw error;
@@ -126,7 +137,7 @@ export function openRecord(path: string): RecordFile {
   const fd = check<number>(native.open(path, constants.O_WRONLY | constants.O_NOFOLLOW, 0), 'open', path);
   return {
     write(record) {
-      writeWhole(fd, path, encodeRecord(record));
+      writeWhole(fd, path, record);
     },
     close() {
       native.close(fd);
@@ -147,11 +158,8 @@ export function resign(file: RecordFile, record: OwnedRecord): void {
 }
 
 /** Throws ENOSPC when it came out short, ESTALE when the file was replaced: then nobody reads what was written. */
-function writeWhole(fd: number, path: string, text: string): void {
-  const written = writeSync(fd, text, 0);
-  const {size, nlink} = fstatSync(fd);
-  if (written !== SIZE || size !== SIZE) throw new SystemError(errnoOf('ENOSPC'), 'write', path);
-  if (nlink === 0) throw new SystemError(errnoOf('ESTALE'), 'write', path);
+function writeWhole(fd: number, path: string, record: OwnerRecord): void {
+  check(native.writePage(fd, encodeLine(record)), 'write', path);
 }
 
 /** Where a record waits that is to replace the one at `path`; see staged.ts. */
@@ -163,7 +171,7 @@ function writeNew(path: string, record: OwnerRecord): void {
   const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC | constants.O_NOFOLLOW;
   const fd = openSync(path, flags, 0o644);
   try {
-    writeWhole(fd, path, encodeRecord(record));
+    writeWhole(fd, path, record);
   } finally {
     closeSync(fd);
   }

@@ -256,6 +256,11 @@ export interface Native {
   /** Reads away what is pending on it. */
   drainCloseWatch(fd: number): number;
 
+  /** The text of a record file, without the padding at its end (native/page.h). */
+  readPage(path: string): string | number;
+  /** Writes a record, padded to a whole page, in one write(2): -EMSGSIZE, -ENOSPC when it came out short, -ESTALE when the file was replaced. */
+  writePage(fd: number, text: string): number;
+
   setXattr(fd: number, name: string, value: Buffer): number;
   getXattr(fd: number, name: string): Buffer | number;
 

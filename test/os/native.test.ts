@@ -19,5 +19,5 @@ test('what native.ts declares and what the addon offers is the same', t => {
   t.true(names.length > 20);
   // `bindings` adds the path of what it loaded.
   const offered = Object.keys(native).filter(name => name !== 'path');
-  t.deepEqual(new Set(offered), new Set(names));
+  t.deepEqual(offered.toSorted(), names.toSorted());
 });
