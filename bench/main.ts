@@ -5,12 +5,15 @@ import {join} from 'node:path';
 import {Command, Option} from 'commander';
 import {byPath} from './cases/by-path.js';
 import {configLock} from './cases/config-lock.js';
+import {crashCase} from './cases/crash.js';
+import {handOverCase} from './cases/hand-over.js';
 import {openDescriptor} from './cases/open-descriptor.js';
+import {waiters} from './cases/waiters.js';
 import type {Case, Effort, Figure} from './measure/figure.js';
 import {type Report, describeMachine, toJson} from './report/json.js';
 import {shown} from './report/terminal.js';
 
-const CASES: readonly Case[] = [openDescriptor, byPath, configLock];
+const CASES: readonly Case[] = [openDescriptor, byPath, configLock, handOverCase, crashCase, waiters];
 /** Short batches, so that most of them are not interrupted. */
 const FULL: Effort = {rounds: 51, batch: 5, smoke: false};
 const SMOKE: Effort = {rounds: 2, batch: 1, smoke: true};

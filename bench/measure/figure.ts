@@ -27,6 +27,8 @@ export interface Figure {
   readonly rows: ReadonlyMap<string, readonly number[]>;
   /** Who could not be measured, and why. */
   readonly absent: ReadonlyMap<string, string>;
+  /** Who has no figure although all went well, and why: it is not installed, or did not come to an end, which is a result. */
+  readonly excused?: ReadonlyMap<string, string>;
   readonly goals?: readonly Goal[];
   readonly limits?: readonly Limit[];
 }

@@ -36,6 +36,7 @@ export function toJson(report: Report): string {
     ...figure,
     rows: Object.fromEntries(figure.rows),
     absent: Object.fromEntries(figure.absent),
+    excused: Object.fromEntries(figure.excused ?? []),
     goals: outcomes(figure),
     limits: undefined,
   }));

@@ -14,7 +14,9 @@ const MARK = {true: 'met', false: 'NOT MET', undefined: 'not known'} as const;
 export function shown(figure: Figure): string {
   const head = ['', 'median', 'quartiles', `x ${figure.yardstick}`];
   const lines = linesOf(figure).map(({subject, median, spread, ratio}) => [subject, median, spread, ratio]);
-  const absent = [...figure.absent].map(([subject, why]) => `  ${subject}: not measured: ${why}`);
+  const absent = [...figure.absent, ...(figure.excused ?? [])].map(
+    ([subject, why]) => `  ${subject}: not measured: ${why}`,
+  );
   const goals = outcomes(figure).map(({goal, found, met}) => `  ${MARK[`${met}`]}: ${goal} (${found})`);
   return [`(${figure.case}) ${figure.title}`, table([head, ...lines]), ...absent, ...goals, ''].join('\n');
 }
