@@ -36,23 +36,21 @@ class ReusedThreads::Shared {
     return true;
   }
 
-  // The life of a thread, from its first work on.
-  void Live(Work work) {
-    for (bool stays = true; stays;) {
-      work.run();
-      stays = BecomeFree();
-      work.done();
-      work = {};
-      stays = stays && Await(&work);
-    }
-    Leave();
-  }
-
-  // A thread has ended, or could not be made.
-  void Leave() {
+  // A thread could not be made.
+  void Forget() {
     std::lock_guard<std::mutex> lock(mutex_);
     living_--;
-    gone_.notify_all();
+  }
+
+  // The life of a thread, from its first work on.
+  void Live(Work work) {
+    do {
+      work.run();
+      BecomeFree();
+      work.done();
+      work = {};
+    } while (Await(&work));
+    Leave();
   }
 
   void Join() {
@@ -63,21 +61,35 @@ class ReusedThreads::Shared {
   }
 
  private:
-  bool BecomeFree() {
+  void BecomeFree() {
     std::lock_guard<std::mutex> lock(mutex_);
-    if (free_ == kKept) return false;
     free_++;
-    return true;
   }
 
-  // Any free thread may take what was offered. False: there will be no more.
+  // Any free thread may take what was offered. False: this one is to leave.
   bool Await(Work* work) {
     std::unique_lock<std::mutex> lock(mutex_);
-    more_.wait(lock, [this] { return ending_ || !offered_.empty(); });
-    if (offered_.empty()) return false;
+    more_.wait(lock, [this] { return ending_ || !offered_.empty() || MayLeave(); });
+    if (offered_.empty()) {
+      free_--;
+      leaving_ = true;
+      return false;
+    }
     *work = std::move(offered_.front());
     offered_.pop_front();
     return true;
+  }
+
+  // One after the other: to end a thread costs more than all it did, and a thousand that end at once would
+  // take the processors away from everybody.
+  bool MayLeave() const { return free_ > kKept && !leaving_; }
+
+  void Leave() {
+    std::lock_guard<std::mutex> lock(mutex_);
+    living_--;
+    leaving_ = false;
+    if (MayLeave()) more_.notify_one();
+    gone_.notify_all();
   }
 
   std::mutex mutex_;  // guards everything below
@@ -86,6 +98,7 @@ class ReusedThreads::Shared {
   std::deque<Work> offered_;
   size_t free_ = 0;  // threads to which nothing has been offered yet
   size_t living_ = 0;
+  bool leaving_ = false;  // one is on its way out
   bool ending_ = false;
 };
 
@@ -96,7 +109,7 @@ int ReusedThreads::Run(std::function<void()> work, std::function<void()> done) {
   if (shared_->Offer(&piece)) return 0;
   int error = StartDetached(
       [shared = shared_, first = std::move(piece)]() mutable { shared->Live(std::move(first)); });
-  if (error < 0) shared_->Leave();
+  if (error < 0) shared_->Forget();
   return error;
 }
 
