@@ -126,8 +126,9 @@ function figures(shape: Shape, {rows, absent, excused}: Results): Figure[] {
     unit,
     yardstick: nameOf(OURS_BY_PATH, FEWEST),
     rows: new Map([...rows].map(([name, all]) => [name, all.map(each => each[of] ?? Number.NaN)])),
-    absent,
-    excused,
+    // Told once.
+    absent: of === 'draining' ? absent : new Map(),
+    excused: of === 'draining' ? excused : new Map(),
     limits: limitsOf(shape, of),
   }));
 }

@@ -34,11 +34,9 @@ export function launch(file: string, args: readonly string[]): Program {
     const line = await lines.next();
     if (line.done !== true) return line.value;
     await exit;
+    const told = complaint.trim().split('\n');
     throw new Error(
-      complaint
-        .trim()
-        .split('\n')
-        .find(text => /Error|:/.test(text)) ?? `${file} ended`,
+      told.find(text => /Error/.test(text)) ?? told.find(text => /:/.test(text)) ?? `${file} ended`,
     );
   };
   return {

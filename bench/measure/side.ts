@@ -63,7 +63,7 @@ export const pythonFilelock: Contestant = {
   waits: 'polling',
   missing: () =>
     spawnSync('python3', ['-c', 'import filelock']).status === 0 ? undefined : 'it is not installed',
-  start: async path => sideOf(await start('python3', [`${BENCH}subjects/filelock.py`, path])),
+  start: async path => sideOf(await start('python3', [`${BENCH}subjects/contender.py`, path])),
 };
 
 /** flock(1) of util-linux: a process for each lock, which runs a program when it has it. */
@@ -100,22 +100,26 @@ function waitingCalls(): readonly string[] {
   return calls;
 }
 
-function systemCallOf(pid: number, thread: string): string {
+function readTask(pid: number, thread: string, file: 'syscall' | 'wchan'): string {
   try {
-    return readFileSync(`/proc/${pid}/task/${thread}/syscall`, 'utf8');
+    return readFileSync(`/proc/${pid}/task/${thread}/${file}`, 'utf8');
   } catch {
     return ''; // it has just ended
   }
 }
+
+/** Where one sleeps in these calls who has not come to wait yet: somebody prints /proc/locks. */
+const ON_ITS_WAY = /rwsem|^(posix|flock)_lock_inode$/;
 
 /**
  * Does a thread of the process sleep in one of them? Not read from /proc/locks: while that is printed, the kernel stops all that is done to
  * locks, and makes them slower for some time after it.
  */
 function isBlocked(pid: number): boolean {
-  return readdirSync(`/proc/${pid}/task`).some(thread =>
-    waitingCalls().includes(systemCallOf(pid, thread).split(' ')[0] ?? ''),
-  );
+  return readdirSync(`/proc/${pid}/task`).some(thread => {
+    const [call = ''] = readTask(pid, thread, 'syscall').split(' ');
+    return waitingCalls().includes(call) && !ON_ITS_WAY.test(readTask(pid, thread, 'wchan'));
+  });
 }
 
 /** How long somebody who asks again and again is left alone, milliseconds: his first question has been answered by then. */
