@@ -24,7 +24,8 @@
         "native/close_watch.cc",
         "native/xattr.cc",
         "native/unix_peer.cc",
-        "native/notify.cc"
+        "native/notify.cc",
+        "native/path_lock.cc"
       ],
       "defines": ["NAPI_VERSION=9", "NAPI_DISABLE_CPP_EXCEPTIONS", "NODE_ADDON_API_DISABLE_DEPRECATED", "NODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS", "_GNU_SOURCE"],
       "cflags": ["-isystem", "<!(node -p \"require('path').resolve(require('node-addon-api').include_dir)\")"],

@@ -16,6 +16,7 @@
 #include "lock_values.h"
 #include "lock_wait.h"
 #include "notify.h"
+#include "path_lock.h"
 #include "pidfd.h"
 #include "proc_locks.h"
 #include "unix_peer.h"
@@ -68,6 +69,36 @@ Value JsSetLock(const CallbackInfo& info) {
   LockRequest request = ReadRequest(&arguments);
   if (arguments.failed()) return Nothing(info);
   return Number(info, SetLock(request));
+}
+
+// The lock of a whole file.
+napi_value JsSetWholeLock(napi_env env, napi_callback_info info) {
+  QuickArguments<2> arguments(env, info);
+  LockRequest request = arguments.Request(arguments.Int(0, "fd"), 1);
+  if (arguments.failed()) return nullptr;
+  return arguments.Number(SetLock(request));
+}
+
+napi_value JsLockPath(napi_env env, napi_callback_info info) {
+  QuickArguments<5> arguments(env, info);
+  const char* path = arguments.Path(0);
+  int flags = arguments.Int(1, "flags");
+  LockRequest request = arguments.Request(-EBADF, 2);
+  request.start = arguments.Integer(3, "start");
+  request.length = arguments.Integer(4, "length");
+  if (arguments.failed()) return nullptr;
+  if (arguments.too_long()) return arguments.Number(-ENAMETOOLONG);
+  return arguments.Number(Environment::Of(env)->Own(LockPath(path, flags, request)));
+}
+
+napi_value JsUnlockAndClose(napi_env env, napi_callback_info info) {
+  QuickArguments<4> arguments(env, info);
+  LockRequest request = arguments.Request(arguments.Int(0, "fd"), 1);
+  request.start = arguments.Integer(2, "start");
+  request.length = arguments.Integer(3, "length");
+  if (arguments.failed()) return nullptr;
+  if (!Environment::Of(env)->Disown(request.fd)) return arguments.Number(-EBADF);
+  return arguments.Number(UnlockAndClose(request));
 }
 
 Value JsGetLock(const CallbackInfo& info) {
@@ -520,11 +551,27 @@ constexpr Export kExports[] = {
     {"notify", JsNotify},
 };
 
+struct QuickExport {
+  const char* name;
+  napi_callback function;
+};
+
+constexpr QuickExport kQuickExports[] = {
+    {"setWholeLock", JsSetWholeLock},
+    {"lockPath", JsLockPath},
+    {"unlockAndClose", JsUnlockAndClose},
+};
+
 }  // namespace
 
 Napi::Object Init(Napi::Env env, Napi::Object exports) {
   Environment::Attach(env);
   for (const Export& item : kExports) exports[item.name] = Napi::Function::New(env, item.function, item.name);
+  for (const QuickExport& item : kQuickExports) {
+    napi_value function = nullptr;
+    napi_create_function(env, item.name, NAPI_AUTO_LENGTH, item.function, nullptr, &function);
+    exports[item.name] = Napi::Value(env, function);
+  }
   return exports;
 }
 

@@ -4,10 +4,15 @@
 
 #include <napi.h>
 
+#include <array>
+#include <climits>
 #include <cmath>
+#include <cstring>
 #include <limits>
 #include <string>
 #include <vector>
+
+#include "file_lock.h"
 
 namespace locksmith {
 
@@ -114,6 +119,75 @@ class Arguments {
 
   const Napi::CallbackInfo& info_;
   size_t next_ = 0;
+  bool failed_ = false;
+};
+
+// The same without the wrappers, for calls that must not cost more than the system call that they make: whole
+// numbers and one path at most. The first that is not what it should be makes a TypeError.
+template <size_t kCount>
+class QuickArguments {
+ public:
+  QuickArguments(napi_env env, napi_callback_info info) : env_(env) {
+    size_t count = kCount;
+    napi_get_cb_info(env, info, &count, values_.data(), nullptr, nullptr);
+  }
+
+  int64_t Integer(size_t index, const char* name) {
+    double number = 0;
+    bool read = napi_get_value_double(env_, values_[index], &number) == napi_ok;
+    if (read && std::trunc(number) == number && std::abs(number) <= 9007199254740991.0)
+      return static_cast<int64_t>(number);
+    return Fail(name, "a safe integer");
+  }
+
+  int Int(size_t index, const char* name) {
+    int64_t value = Integer(index, name);
+    bool fits = value >= std::numeric_limits<int>::min() && value <= std::numeric_limits<int>::max();
+    return static_cast<int>(fits ? value : Fail(name, "a 32-bit integer"));
+  }
+
+  // Of a whole file; kind and type are one number, 3 * kind + type.
+  LockRequest Request(int fd, size_t what_index) {
+    int what = Int(what_index, "what");
+    if (what < 0 || what > 8) Fail("what", "one of the values listed for it");
+    return {fd, static_cast<LockKind>(what / 3), static_cast<LockType>(what % 3), 0, 0};
+  }
+
+  // Valid as long as this object.
+  const char* Path(size_t index) {
+    size_t length = 0;
+    napi_status status =
+        napi_get_value_string_utf8(env_, values_[index], path_.data(), path_.size(), &length);
+    if (status != napi_ok)
+      Fail("path", "a string");
+    else if (std::strlen(path_.data()) != length)
+      Fail("path", "without a NUL byte");
+    else
+      too_long_ = length == path_.size() - 1;
+    return path_.data();
+  }
+
+  // The path does not fit: the kernel would say so, too.
+  bool too_long() const { return too_long_; }
+  bool failed() const { return failed_; }
+
+  napi_value Number(int value) const {
+    napi_value result = nullptr;
+    napi_create_int32(env_, value, &result);
+    return result;
+  }
+
+ private:
+  int64_t Fail(const char* name, const char* what) {
+    if (!failed_) napi_throw_type_error(env_, nullptr, (std::string(name) + " must be " + what).c_str());
+    failed_ = true;
+    return 0;
+  }
+
+  napi_env env_;
+  std::array<napi_value, kCount> values_;
+  std::array<char, PATH_MAX + 1> path_;
+  bool too_long_ = false;
   bool failed_ = false;
 };
 

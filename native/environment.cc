@@ -42,20 +42,31 @@ void Environment::OpenLoop() {
 }
 
 Environment::~Environment() {
-  for (int fd : descriptors_) close(fd);
+  for (size_t fd = 0; fd < descriptors_.size(); fd++)
+    if (descriptors_[fd]) close(static_cast<int>(fd));
 }
 
 int Environment::Own(int fd) {
-  if (fd >= 0) descriptors_.insert(fd);
+  if (fd < 0) return fd;
+  auto number = static_cast<size_t>(fd);
+  if (number >= descriptors_.size()) descriptors_.resize(2 * number + 1);
+  descriptors_[number] = true;
   return fd;
 }
 
 int Environment::CloseOwned(int fd) {
-  if (descriptors_.erase(fd) == 0) return -EBADF;
+  if (!Disown(fd)) return -EBADF;
   // Linux gives the descriptor back, and with it its locks, whatever close() returns, so it is never called
   // twice (close(2)). What it may report is that data was not written; who has written has asked fsync(2).
   close(fd);
   return 0;
+}
+
+bool Environment::Disown(int fd) {
+  auto number = static_cast<size_t>(fd);
+  if (fd < 0 || number >= descriptors_.size() || !descriptors_[number]) return false;
+  descriptors_[number] = false;
+  return true;
 }
 
 int64_t Environment::StartTask(std::unique_ptr<Task> task, Napi::Function callback) {

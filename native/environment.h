@@ -9,7 +9,6 @@
 #include <memory>
 #include <mutex>
 #include <unordered_map>
-#include <unordered_set>
 #include <vector>
 
 #include "reused_threads.h"
@@ -38,6 +37,8 @@ class Environment {
   int Own(int fd);
   // 0, or -EBADF for a descriptor that is not ours.
   int CloseOwned(int fd);
+  // The caller closes it; false for one that is not ours.
+  bool Disown(int fd);
 
   // Starts a task; its id, or -errno. `callback` gets Result() once, and the loop stays alive until then.
   int64_t StartTask(std::unique_ptr<Task> task, Napi::Function callback);
@@ -74,7 +75,7 @@ class Environment {
 
   Napi::Env env_;
   Napi::AsyncContext context_;
-  std::unordered_set<int> descriptors_;
+  std::vector<bool> descriptors_;  // by number: is it ours
   int64_t next_id_ = 1;
   std::unordered_map<int64_t, RunningTask> tasks_;
   std::deque<int64_t>

@@ -13,6 +13,6 @@ function must(command, ...args) {
 must('npm', 'run', '--silent', 'build:ts');
 // The packages that it is measured against are those of the bench alone.
 if (!existsSync(`${root}bench/node_modules`))
-  must('npm', 'install', '--prefix', 'bench', '--no-audit', '--no-fund', '--no-package-lock');
+  must('npm', 'install', '--prefix', 'bench', '--no-audit', '--no-fund');
 process.argv.splice(1, 1, 'npm run bench --');
 await import('../dist/bench/main.js');

@@ -27,16 +27,19 @@ interface Running {
   readonly figures: number[];
 }
 
-const FIRST_TRY = 10;
+/** As many batches as this come before the first one that counts: programs of this runtime are compiled while they run. */
+const WARM_UP = 60;
 
 /** How often an operation can be done in a batch; it is warm afterwards. */
 async function calibrate(program: Program, batch: number): Promise<number> {
-  let times = FIRST_TRY;
-  for (;;) {
-    const spent = Number(await program.ask(String(times))) / 1e6;
-    if (spent >= batch / 2) return Math.max(1, Math.round((times * batch) / spent));
-    times *= spent > 0 ? Math.min(10, Math.max(2, Math.ceil(batch / spent))) : 10;
+  let times = 1;
+  for (let spent = 0; spent < WARM_UP * batch; ) {
+    const now = Number(await program.ask(String(times))) / 1e6;
+    spent += now;
+    const fitting = Math.round((times * batch) / now);
+    times = Math.max(1, Math.min(4 * times, fitting));
   }
+  return times;
 }
 
 /** Nanoseconds an operation, one figure a round, and why somebody has none. */

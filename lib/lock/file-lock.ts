@@ -1,9 +1,10 @@
 /** How does a program lock any file? `lock` waits, `tryLock` doesn't; what they give back is the only thing that can unlock. */
 import {constants, fstatSync, statSync} from 'node:fs';
 import {LockError} from '../errors.js';
-import {LockFile, type LockKind, type LockMode} from '../os/lock-file.js';
+import {LockFile, type LockKind, type LockMode, type PathLock, WHOLE} from '../os/lock-file.js';
+import {LOCK_KIND} from '../os/native.js';
 import {forget, shoutIfDropped} from './dropped.js';
-import type {Range} from '../os/wait-queue.js';
+import {anyQueued, type Range} from '../os/wait-queue.js';
 
 export interface FileLockOptions {
   /** `ofd` (default), `flock` (as flock(1) takes it), or `posix`, which falls when any descriptor of the file is closed in this process. */
@@ -20,13 +21,18 @@ export interface WaitOptions extends FileLockOptions {
   readonly signal?: AbortSignal;
 }
 
-function checked(options: FileLockOptions): Required<FileLockOptions> {
-  const {kind = 'ofd', mode = 'exclusive', range = {start: 0, length: 0}, create = true} = options;
-  if (!['ofd', 'flock', 'posix'].includes(kind))
+function checked(options: FileLockOptions): PathLock {
+  const {kind = 'ofd', mode = 'exclusive', range = WHOLE, create = true} = options;
+  if (!Object.hasOwn(LOCK_KIND, kind))
     throw new LockError('ERR_ARGUMENT', `kind is ofd, flock or posix, not ${kind}`);
-  if (!['shared', 'exclusive'].includes(mode))
-    throw new LockError('ERR_ARGUMENT', `mode is shared or exclusive, not ${mode}`);
-  const {start, length} = range;
+  if (mode !== 'shared' && mode !== 'exclusive')
+    throw new LockError('ERR_ARGUMENT', `mode is shared or exclusive, not ${String(mode)}`);
+  if (range !== WHOLE) checkRange(kind, range);
+  const access = kind !== 'flock' || mode === 'exclusive' ? constants.O_RDWR : constants.O_RDONLY;
+  return {kind, mode, range, flags: access | (create ? constants.O_CREAT : 0)};
+}
+
+function checkRange(kind: LockKind, {start, length}: Range): void {
   if (!Number.isSafeInteger(start) || !Number.isSafeInteger(length) || start < 0 || length < 0) {
     throw new LockError(
       'ERR_ARGUMENT',
@@ -36,7 +42,6 @@ function checked(options: FileLockOptions): Required<FileLockOptions> {
   if (kind === 'flock' && (start !== 0 || length !== 0)) {
     throw new LockError('ERR_ARGUMENT', 'flock locks whole files; ranges need kind ofd or posix');
   }
-  return {kind, mode, range, create};
 }
 
 /** A lock that is held. It ends by `release` (or `await using`), or with the process; never by being forgotten. */
@@ -53,7 +58,7 @@ export class FileLock {
     this.range = range;
     this.#file = file;
     this.#mode = mode;
-    shoutIfDropped(this, `the ${mode} lock on ${file.path}`);
+    shoutIfDropped(this, () => `the ${this.mode} lock on ${this.path}`);
   }
 
   get mode(): LockMode {
@@ -81,8 +86,7 @@ export class FileLock {
   release(): void {
     if (this.#file.closed) return;
     forget(this);
-    this.#file.unlock(this.range);
-    this.#file.close();
+    this.#file.giveBack(this.range);
   }
 
   #use(): LockFile {
@@ -100,11 +104,6 @@ export class FileLock {
   }
 }
 
-function openFor({kind, mode, create}: Required<FileLockOptions>, path: string): LockFile {
-  const access = kind !== 'flock' || mode === 'exclusive' ? constants.O_RDWR : constants.O_RDONLY;
-  return LockFile.follow(path, {kind, flags: access | (create ? constants.O_CREAT : 0)});
-}
-
 /** True when the path still names the file that was locked: it may have been replaced while we waited. */
 function stillNamed(file: LockFile, path: string): boolean {
   const locked = fstatSync(file.fd, {bigint: true});
@@ -112,19 +111,33 @@ function stillNamed(file: LockFile, path: string): boolean {
   return named !== undefined && named.ino === locked.ino && named.dev === locked.dev;
 }
 
+/** Opens a path and waits for its lock; undefined when the path named another file by then. */
+async function waitFor(
+  path: string,
+  {kind, mode, range, flags}: PathLock,
+  signal: AbortSignal | undefined,
+): Promise<LockFile | undefined> {
+  const file = LockFile.follow(path, {kind, flags});
+  let locked = false;
+  try {
+    await file.wait(mode, {range, signal});
+    locked = stillNamed(file, path);
+    return locked ? file : undefined;
+  } finally {
+    if (!locked) file.close();
+  }
+}
+
 /** Locks a file, waiting for it on no thread of libuv's pool. Rejects with SystemError, or with signal.reason. */
 export async function lock(path: string, options: WaitOptions = {}): Promise<FileLock> {
   const request = checked(options);
+  const {signal} = options;
+  signal?.throwIfAborted();
   for (;;) {
-    const file = openFor(request, path);
-    try {
-      await file.wait(request.mode, {range: request.range, signal: options.signal});
-      if (stillNamed(file, path)) return new FileLock(file, request.mode, request.range);
-    } catch (error) {
-      file.close();
-      throw error;
-    }
-    file.close();
+    // Who waits already comes first.
+    const found = anyQueued() ? 'taken' : LockFile.lockPath(path, request);
+    const file = found === 'taken' ? await waitFor(path, request, signal) : found;
+    if (file instanceof LockFile) return new FileLock(file, request.mode, request.range);
   }
 }
 
@@ -132,17 +145,8 @@ export async function lock(path: string, options: WaitOptions = {}): Promise<Fil
 export function tryLock(path: string, options: FileLockOptions = {}): FileLock | undefined {
   const request = checked(options);
   for (;;) {
-    const file = openFor(request, path);
-    try {
-      if (!file.try(request.mode, request.range)) {
-        file.close();
-        return undefined;
-      }
-      if (stillNamed(file, path)) return new FileLock(file, request.mode, request.range);
-    } catch (error) {
-      file.close();
-      throw error;
-    }
-    file.close();
+    const file = LockFile.lockPath(path, request);
+    if (file === 'taken') return undefined;
+    if (file !== 'replaced') return new FileLock(file, request.mode, request.range);
   }
 }

@@ -38,7 +38,7 @@ export class OwnedConfig {
   constructor(held: Acquisition) {
     this.#held = held;
     this.#record = held.record;
-    shoutIfDropped(this, `the lock ${held.record.lock} on ${held.file}`);
+    shoutIfDropped(this, () => `the lock ${this.name} on ${this.file}`);
   }
 
   get name(): string {

@@ -1,8 +1,8 @@
 /** How is one open file locked? An open file description and the locks it takes, whole or in ranges. */
 import {constants, fstatSync, statSync} from 'node:fs';
-import {type Conflict, LOCK_KIND, LOCK_TYPE, native} from './native.js';
+import {type Conflict, LOCK_FAILED, LOCK_KIND, LOCK_TYPE, native} from './native.js';
 import {check, errnoOf, SystemError} from './system-error.js';
-import {enqueue, isQueued, type Range} from './wait-queue.js';
+import {anyQueued, enqueue, isQueued, type Range} from './wait-queue.js';
 
 export type LockKind = keyof typeof LOCK_KIND;
 export type LockMode = 'shared' | 'exclusive';
@@ -16,22 +16,40 @@ export const WHOLE: Range = {start: 0, length: 0};
 const EAGAIN = -errnoOf('EAGAIN');
 const EACCES = -errnoOf('EACCES');
 const ECANCELED = -errnoOf('ECANCELED');
+const ESTALE = -errnoOf('ESTALE');
 const SYSCALL = {ofd: 'fcntl', flock: 'flock', posix: 'fcntl'} as const;
+const DONE = Promise.resolve();
+
+/** How a lock is taken by its path; see LockFile.lockPath. */
+export interface PathLock {
+  readonly kind: LockKind;
+  readonly mode: LockMode;
+  readonly range: Range;
+  /** Of open(2). */
+  readonly flags: number;
+}
 
 /** An open file description that takes locks. The caller closes it; closing gives back what only it held. */
 export class LockFile {
   readonly path: string;
   readonly fd: number;
   readonly kind: LockKind;
-  /** Device and inode: names the file in this process's queues. */
-  readonly key: string;
+  /** Its kind, as the addon's quick calls want it. */
+  readonly #code: number;
+  #key: string | undefined;
   #closed = false;
 
   private constructor(path: string, fd: number, kind: LockKind) {
     this.path = path;
     this.fd = fd;
     this.kind = kind;
-    this.key = inodeKey(fstatSync(fd, {bigint: true}));
+    this.#code = 3 * LOCK_KIND[kind];
+  }
+
+  /** Device and inode: names the file in this process's queues. */
+  get key(): string {
+    this.#key ??= inodeKey(fstatSync(this.fd, {bigint: true}));
+    return this.#key;
   }
 
   /** The key that a LockFile on this path has now. */
@@ -71,6 +89,21 @@ export class LockFile {
     }
   }
 
+  /**
+   * Opens a path as anyone would and locks it, all in one call, if nobody is in the way: `taken` when somebody is, `replaced` when the
+   * path did not name that file any more. Throws SystemError.
+   */
+  static lockPath(path: string, {kind, mode, range, flags}: PathLock): LockFile | 'taken' | 'replaced' {
+    const what = 3 * LOCK_KIND[kind] + LOCK_TYPE[mode];
+    const result = native.lockPath(path, flags, what, range.start, range.length);
+    if (result >= 0) return new LockFile(path, result, kind);
+    if (result === ESTALE) return 'replaced';
+    if (result > -LOCK_FAILED) throw new SystemError(result, 'open', path);
+    const refused = result + LOCK_FAILED;
+    if (refused === EAGAIN || refused === EACCES) return 'taken';
+    throw new SystemError(refused, SYSCALL[kind], path);
+  }
+
   /** Wraps a descriptor that the addon opened (a copy from pidfd_getfd). */
   static adopt(path: string, fd: number, kind: LockKind = 'ofd'): LockFile {
     return new LockFile(path, fd, kind);
@@ -78,7 +111,8 @@ export class LockFile {
 
   /** Takes the lock if nobody is in the way, and says whether it did. Never waits. */
   try(mode: LockMode, range: Range = WHOLE): boolean {
-    const result = native.setLock(this.fd, LOCK_KIND[this.kind], LOCK_TYPE[mode], range.start, range.length);
+    const result = this.#set(LOCK_TYPE[mode], range);
+    if (result === 0) return true;
     if (result === EAGAIN || result === EACCES) return false;
     check(result, SYSCALL[this.kind], this.path);
     return true;
@@ -88,9 +122,20 @@ export class LockFile {
    * Takes the lock, waiting on a thread of its own. Waiters of this process queue, first come first served.
    * Rejects with signal.reason when aborted, and then holds nothing of that range.
    */
-  async wait(
+  wait(mode: LockMode, options: {range?: Range; signal?: AbortSignal | undefined} = {}): Promise<void> {
+    // Nobody to wait for: then nothing is made that is not needed, not even a promise.
+    if (options.signal === undefined && !anyQueued())
+      try {
+        if (this.try(mode, options.range)) return DONE;
+      } catch (error) {
+        return Promise.reject(error);
+      }
+    return this.#wait(mode, options);
+  }
+
+  async #wait(
     mode: LockMode,
-    {range = WHOLE, signal}: {range?: Range; signal?: AbortSignal | undefined} = {},
+    {range = WHOLE, signal}: {range?: Range; signal?: AbortSignal | undefined},
   ): Promise<void> {
     signal?.throwIfAborted();
     if (!isQueued(this.key) && this.try(mode, range)) return;
@@ -135,11 +180,23 @@ export class LockFile {
 
   /** Gives a range back, for every copy of this description in every process. */
   unlock(range: Range = WHOLE): void {
-    check(
-      native.setLock(this.fd, LOCK_KIND[this.kind], LOCK_TYPE.unlock, range.start, range.length),
-      SYSCALL[this.kind],
-      this.path,
-    );
+    const result = this.#set(LOCK_TYPE.unlock, range);
+    if (result !== 0) check(result, SYSCALL[this.kind], this.path);
+  }
+
+  #set(type: number, range: Range): number {
+    return range === WHOLE
+      ? native.setWholeLock(this.fd, this.#code + type)
+      : native.setLock(this.fd, LOCK_KIND[this.kind], type, range.start, range.length);
+  }
+
+  /** Gives a range back and closes this copy, whatever comes of it. */
+  giveBack(range: Range): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    const what = this.#code + LOCK_TYPE.unlock;
+    const result = native.unlockAndClose(this.fd, what, range.start, range.length);
+    if (result !== 0) check(result, SYSCALL[this.kind], this.path);
   }
 
   /** False when the path no longer names this inode: it was replaced or removed. */

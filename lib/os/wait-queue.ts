@@ -89,6 +89,11 @@ function startSoon(entry: Entry): void {
   setImmediate(() => entry.start());
 }
 
+/** True when somebody of this process waits for any file. */
+export function anyQueued(): boolean {
+  return queues.size > 0;
+}
+
 /** True when somebody of this process waits for that file already. */
 export function isQueued(key: string): boolean {
   return queues.has(key);

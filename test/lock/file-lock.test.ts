@@ -122,17 +122,29 @@ test('what the kernel refuses has its code and path', async t => {
   await t.throwsAsync(lock(join(directory, 'file'), {create: false}), {code: 'ENOENT'});
 });
 
-test('a lock object that is dropped stays locked, and a warning says where it was acquired', t => {
+function dropLock(path: string, before: number): {stdout: string; stderr: string} {
   const program = fileURLToPath(new URL('../fixtures/drop-lock.js', import.meta.url));
-  const {stderr, stdout} = spawnSync(
-    process.execPath,
-    ['--expose-gc', program, join(scratch(t).directory, 'file')],
-    {encoding: 'utf8'},
-  );
+  return spawnSync(process.execPath, ['--expose-gc', program, path, `${before}`], {encoding: 'utf8'});
+}
+
+test('a lock object that is dropped stays locked, and a warning says where it was acquired', t => {
+  const {stderr, stdout} = dropLock(join(scratch(t).directory, 'file'), 0);
   t.regex(stderr, /LOCKSMITH_DROPPED/);
   t.regex(stderr, /was dropped without being released/);
-  t.regex(stderr, /drop-lock/);
+  t.regex(stderr, /acquired here:\n[^]*drop-lock/);
   t.is(stdout.trim(), 'still locked');
+});
+
+test('of a process that locks very often the place is not noted each time, but the warning always comes', t => {
+  const {stderr, stdout} = dropLock(join(scratch(t).directory, 'file'), 1500);
+  t.regex(stderr, /LOCKSMITH_DROPPED/);
+  t.regex(stderr, /at a place that was not noted/);
+  t.is(stdout.trim(), 'still locked');
+});
+
+test('a path that can not be one is refused as the kernel refuses it', t => {
+  t.throws(() => tryLock('x'.repeat(5000)), {code: 'ENAMETOOLONG'});
+  t.throws(() => tryLock(''), {code: 'ENOENT'});
 });
 
 test('locks of all kinds are taken and given back', async t => {

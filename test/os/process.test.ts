@@ -163,6 +163,23 @@ test('wrong arguments are TypeErrors that name them', t => {
   t.throws(() => loose['open']?.(7, 0, 0), {instanceOf: TypeError, message: /path/});
   t.throws(() => loose['open']?.('a\0b', 0, 0), {instanceOf: TypeError, message: /NUL/});
   t.throws(() => loose['setLock']?.(1, 9, 0, 0, 0), {instanceOf: TypeError, message: /kind/});
+  t.throws(() => loose['setWholeLock']?.('x', 0), {
+    instanceOf: TypeError,
+    message: /fd must be a safe integer/,
+  });
+  t.throws(() => loose['setWholeLock']?.(2 ** 40, 0), {
+    instanceOf: TypeError,
+    message: /fd must be a 32-bit/,
+  });
+  t.throws(() => loose['setWholeLock']?.(1, 9), {instanceOf: TypeError, message: /what/});
+  t.throws(() => loose['setWholeLock']?.(1), {instanceOf: TypeError, message: /what/});
+  t.throws(() => loose['lockPath']?.(7, 0, 0, 0, 0), {
+    instanceOf: TypeError,
+    message: /path must be a string/,
+  });
+  t.throws(() => loose['lockPath']?.('a\0b', 0, 0, 0, 0), {instanceOf: TypeError, message: /NUL/});
+  t.throws(() => loose['lockPath']?.('a', 0, 0, 0.5, 0), {instanceOf: TypeError, message: /start/});
+  t.throws(() => loose['unlockAndClose']?.(Number.NaN, 2, 0, 0), {instanceOf: TypeError, message: /fd/});
   t.is(native.close(99_999), -9, 'a descriptor that is not ours is not closed');
 });
 
