@@ -58,11 +58,18 @@ function describeRecoverer(config: ConfigLock, pid: number): string {
   return `${describeProcess(config.system, pid)}${frozen === undefined ? '' : `, which can not run: ${frozen}`}`;
 }
 
+/** How often the recovery lock is tried when it is held, but whoever held it is gone by the time that holders are looked for. */
+const TRIES = 3;
+
 /** One recoverer at a time. The caller closes what it gets. Throws ERR_RECOVERY_BUSY and names the other. */
 export async function lockRecovery(config: ConfigLock): Promise<LockFile> {
-  const file = LockFile.tryOpen(config.paths.recovery, 'exclusive');
-  if (file) return file;
-  const pids = await findHolders(config.system, config.paths.recovery);
+  const {recovery} = config.paths;
+  let pids: number[] = [];
+  for (let tries = 0; tries < TRIES && pids.length === 0; tries++) {
+    const file = LockFile.tryOpen(recovery, 'exclusive');
+    if (file) return file;
+    pids = await findHolders(config.system, recovery);
+  }
   const who = pids.map(pid => describeRecoverer(config, pid)).join('; ');
   throw new LockError(
     'ERR_RECOVERY_BUSY',

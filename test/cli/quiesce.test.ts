@@ -43,7 +43,7 @@ testWith(noCgroups, 'a hold shows who was stopped, and by which sign', async t =
   const orchestrator = await startOrchestrator(t, directory);
   const hold = made.start('hold', made.name, '--for', '60s', '--quiesce', `freezer:${directory}`);
   t.regex(await hold.line(), /^HOLD aim_lock_config: acknowledged after/);
-  t.regex(await hold.line(), /^ {2}freezer .*: cgroup\.events says frozen 1, after .*ms$/);
+  t.regex(await hold.line(), /^ {2}freezer .*: cgroup\.events says frozen 1, after .*s$/);
   t.true(isFrozen(directory));
   hold.child.kill('SIGINT');
   t.like(await hold.ended, {code: 0});

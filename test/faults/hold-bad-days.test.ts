@@ -35,7 +35,7 @@ test('a deaf orchestrator: the hold is refused and names it, and everybody else 
 });
 
 test('a late acknowledgement: the hold is granted, with what is left of its bound', async t => {
-  const bound = 4000;
+  const bound = 8000;
   const place = scratch(t);
   const config = await openScratch(place);
   const late = await actor(t, place);
@@ -60,7 +60,7 @@ test('too little time left after a late acknowledgement: the recovery ends where
     cleanedAt = config.bit.epoch();
     using _cycle = await config.enter();
   };
-  const recovery = t.throwsAsync(config.recover({hold: 10_000, validate: untilTheEnd}), {
+  const recovery = t.throwsAsync(config.recover({hold: 15_000, validate: untilTheEnd}), {
     code: 'ERR_HOLD_EXPIRED',
   });
   await untilClosed(config);

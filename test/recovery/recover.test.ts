@@ -4,8 +4,10 @@ import {dirname, join} from 'node:path';
 import test from 'ava';
 import type {LockError} from '../../lib/errors.js';
 import {LockFile} from '../../lib/os/lock-file.js';
+import {readSystem} from '../../lib/os/system.js';
 import {auditRecords, verifyAudit} from '../../lib/recovery/audit.js';
 import {type Certificate, effectsOf, type Step} from '../../lib/recovery/take-back.js';
+import {openConfigLock} from '../../lib/recovery/guarded-config.js';
 import type {Verdict} from '../../lib/recovery/verdict.js';
 import {type Actor, actor} from '../helpers/actor.js';
 import {orphan, STEPS} from '../helpers/orphan.js';
@@ -176,6 +178,24 @@ test('one recoverer at a time: the second is told who', async t => {
   t.true(other.try('exclusive'));
   const error = await t.throwsAsync<LockError>(config.recover(), {code: 'ERR_RECOVERY_BUSY'});
   t.true(error.pids?.includes(process.pid));
+});
+
+test('a recoverer that is gone by the time that it is looked for is in nobody’s way', async t => {
+  const {place} = await orphan(t);
+  const surroundings = readSystem();
+  let look = () => {};
+  const system = {
+    ...surroundings,
+    get procRoot() {
+      look();
+      return surroundings.procRoot;
+    },
+  };
+  const config = await openConfigLock(place.file, {...place.roots, system});
+  using other = LockFile.open(config.paths.recovery);
+  t.true(other.try('exclusive'));
+  look = () => other.close();
+  t.is((await config.recover()).outcome, 'rolled-back');
 });
 
 test('a validator that refuses keeps the bit set; the next recovery finishes', async t => {
