@@ -6,6 +6,7 @@
         "native/addon.cc",
         "native/environment.cc",
         "native/background.cc",
+        "native/reused_threads.cc",
         "native/file_lock.cc",
         "native/lock_wait.cc",
         "native/proc_locks.cc",
@@ -31,7 +32,7 @@
       "cflags": ["-isystem", "<!(node -p \"require('path').resolve(require('node-addon-api').include_dir)\")"],
       "cflags_cc!": ["-std=gnu++17", "-std=gnu++20"],
       "cflags_cc": ["-std=c++20", "-Wall", "-Wextra", "-Wshadow", "-Wpedantic", "-Werror", "-fvisibility=hidden"],
-      # Node unloads an addon with its last worker thread; the signal handler of lock_wait.cc must outlive that.
+      # Node unloads an addon with its last worker thread; the signal handler of lock_wait.cc and threads on their way out must outlive that.
       "ldflags": ["-Wl,-z,nodelete"],
       "libraries": ["-lpthread"]
     }

@@ -6,17 +6,30 @@ import {pathToFileURL} from 'node:url';
 import {Command, Option} from 'commander';
 import {byPath} from './cases/by-path.js';
 import {configLock} from './cases/config-lock.js';
+import {crashCase} from './cases/crash.js';
+import {handOverCase} from './cases/hand-over.js';
 import {idle} from './cases/idle.js';
 import {openDescriptor} from './cases/open-descriptor.js';
 import {tables} from './cases/tables.js';
 import {update} from './cases/update.js';
+import {waiters} from './cases/waiters.js';
 import type {Case, Effort, Figure} from './measure/figure.js';
 import {BENCH} from './peers.js';
 import {type Report, describeMachine, fromJson, toJson} from './report/json.js';
 import {checkPage, writePage} from './report/page.js';
 import {shown} from './report/terminal.js';
 
-const CASES: readonly Case[] = [openDescriptor, byPath, configLock, tables, update, idle];
+const CASES: readonly Case[] = [
+  openDescriptor,
+  byPath,
+  configLock,
+  handOverCase,
+  crashCase,
+  waiters,
+  tables,
+  update,
+  idle,
+];
 /** Short batches, so that most of them are not interrupted. */
 const FULL: Effort = {rounds: 51, batch: 5, smoke: false};
 const SMOKE: Effort = {rounds: 2, batch: 1, smoke: true};

@@ -6,7 +6,6 @@
 #include <tuple>
 
 #include "arguments.h"
-#include "background.h"
 #include "close_watch.h"
 #include "environment.h"
 #include "fd.h"
@@ -126,7 +125,8 @@ Value JsGetLock(const CallbackInfo& info) {
 class LockTask : public Task {
  public:
   explicit LockTask(const LockRequest& request) : wait_(request) {}
-  int Start(std::function<void()> done) override { return wait_.Start(std::move(done)); }
+  int Prepare() { return wait_.Prepare(); }
+  void Run() override { wait_.Run(); }
   void Abort() override { wait_.Abort(); }
   Value Result(Napi::Env env) const override { return Napi::Number::New(env, wait_.result()); }
 
@@ -146,7 +146,10 @@ Value JsWaitLock(const CallbackInfo& info) {
   LockRequest request = ReadRequest(&arguments);
   Napi::Function callback = arguments.Callback("callback");
   if (arguments.failed()) return Nothing(info);
-  int64_t id = Environment::Of(info.Env())->StartTask(std::make_unique<LockTask>(request), callback);
+  auto task = std::make_unique<LockTask>(request);
+  int error = task->Prepare();
+  if (error < 0) return Number(info, error);
+  int64_t id = Environment::Of(info.Env())->StartTask(std::move(task), callback);
   if (id < 0) return Number(info, id);
   Napi::Object wait = Napi::Object::New(info.Env());
   SetMethod(wait, "abort", [id](Environment* environment) { environment->AbortTask(id); });
@@ -187,9 +190,7 @@ class SurveyTask : public Task {
  public:
   explicit SurveyTask(SurveyRequest request) : request_(std::move(request)) {}
 
-  int Start(std::function<void()> done) override {
-    return thread_.Start([this] { error_ = SurveyLocks(request_, &survey_); }, std::move(done));
-  }
+  void Run() override { error_ = SurveyLocks(request_, &survey_); }
 
   Value Result(Napi::Env env) const override {
     if (error_ < 0) return Napi::Number::New(env, error_);
@@ -200,7 +201,6 @@ class SurveyTask : public Task {
   const SurveyRequest request_;
   LockSurvey survey_;
   int error_ = 0;
-  BackgroundThread thread_;  // last: joined before what it works on goes
 };
 
 Value JsSurveyLocks(const CallbackInfo& info) {

@@ -1,16 +1,13 @@
-// How does work that blocks run without libuv's pool? On a thread of its own, whose end the event loop is
-// told.
+// How does work that blocks run without libuv's pool? On a thread of its own.
 #pragma once
 
 #include <pthread.h>
-#include <signal.h>
 
 #include <functional>
 
 namespace locksmith {
 
-// One thread with all signals blocked and a small stack. `work` runs on it, then `done`, which must only pass
-// the news on. The owner joins it: a thread may never outlive the code that it runs.
+// One thread with all signals blocked and a small stack, which its owner joins.
 class BackgroundThread {
  public:
   BackgroundThread() = default;
@@ -19,18 +16,16 @@ class BackgroundThread {
   ~BackgroundThread() { Join(); }
 
   // 0 or -errno. May be called once.
-  int Start(std::function<void()> work, std::function<void()> done);
+  int Start(std::function<void()> work);
   void Join();
-  // Sends a signal to the thread; it must have been started and not joined.
-  int Signal(int signal) const { return -pthread_kill(thread_, signal); }
 
  private:
-  static void* Run(void* self);
-
   pthread_t thread_ = {};
   bool joinable_ = false;
-  std::function<void()> work_;
-  std::function<void()> done_;
 };
+
+// Starts one that nobody joins: 0 or -errno. The addon is never unloaded (binding.gyp), so it can't outlive
+// its code; what it works on is its own business.
+int StartDetached(std::function<void()> work);
 
 }  // namespace locksmith

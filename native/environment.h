@@ -5,21 +5,23 @@
 #include <uv.h>
 
 #include <cstdint>
-#include <functional>
+#include <deque>
 #include <memory>
 #include <mutex>
 #include <unordered_map>
 #include <vector>
 
+#include "reused_threads.h"
+
 namespace locksmith {
 
-// Work on a thread of its own that calls back into JavaScript when it has ended. Destroying it ends and joins
-// it.
+// Work that blocks, on a thread that is not libuv's, and calls back into JavaScript when it has ended.
 class Task {
  public:
   virtual ~Task() = default;
-  // 0 or -errno. `done` is called on the task's thread.
-  virtual int Start(std::function<void()> done) = 0;
+  // On its thread.
+  virtual void Run() = 0;
+  // Ends it soon, or does nothing where it ends soon by itself.
   virtual void Abort() {}
   virtual Napi::Value Result(Napi::Env env) const = 0;
 };
@@ -65,6 +67,7 @@ class Environment {
   void OpenLoop();
   void Finish(int64_t id);  // on the task's thread
   void CallFinished();
+  void CallFinished(int64_t id);
   void Call(const Napi::FunctionReference& callback, Napi::Value argument);
   void BeginCleanup(napi_async_cleanup_hook_handle hook);
   void HandleClosed();
@@ -75,12 +78,15 @@ class Environment {
   std::vector<bool> descriptors_;  // by number: is it ours
   int64_t next_id_ = 1;
   std::unordered_map<int64_t, RunningTask> tasks_;
+  std::deque<int64_t>
+      due_;  // ids of tasks that have ended and are to be called back in this turn or a later one
   std::unordered_map<int64_t, std::unique_ptr<Watch>> watches_;
   uv_async_t wake_ = {};
   int open_handles_ = 0;
   napi_async_cleanup_hook_handle cleanup_ = nullptr;
   std::mutex mutex_;               // guards finished_
-  std::vector<int64_t> finished_;  // ids of tasks whose callback is due
+  std::vector<int64_t> finished_;  // ids of tasks that have ended since the last turn
+  ReusedThreads threads_;          // last: joined before what they work on goes
 };
 
 }  // namespace locksmith

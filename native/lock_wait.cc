@@ -2,6 +2,7 @@
 
 #include <csetjmp>
 #include <csignal>
+#include <ctime>
 
 #include "fd.h"
 
@@ -69,35 +70,46 @@ void GiveBack(LockRequest request) {
   SetLock(request);
 }
 
+// A signal that came when a wait of this thread was over is still there, blocked, and would end the next one.
+void DropPending(int signal) {
+  sigset_t abort_set;
+  sigemptyset(&abort_set);
+  sigaddset(&abort_set, signal);
+  const timespec at_once = {};
+  while (sigtimedwait(&abort_set, nullptr, &at_once) == signal) continue;
+}
+
 }  // namespace
 
-LockWait::~LockWait() {
-  Abort();
-  thread_.Join();
-}
-
-int LockWait::Start(std::function<void()> done) {
+int LockWait::Prepare() {
   signal_ = ClaimSignal();
-  if (signal_ < 0) return signal_;
-  finished_ = false;
-  int error = thread_.Start([this] { Wait(); }, std::move(done));
-  if (error < 0) finished_ = true;
-  return error;
+  return signal_ < 0 ? signal_ : 0;
 }
 
-void LockWait::Wait() {
-  int result = WaitInRegion(request_, signal_);
-  if (result == -ECANCELED) GiveBack(request_);
+void LockWait::Run() {
+  result_ = Begin() ? WaitInRegion(request_, signal_) : -ECANCELED;
+  if (result_ == -ECANCELED) GiveBack(request_);
+  End();
+}
+
+bool LockWait::Begin() {
+  DropPending(signal_);
   std::lock_guard<std::mutex> lock(mutex_);
-  result_ = result;
-  finished_ = true;
+  thread_ = pthread_self();
+  running_ = !aborted_;
+  return running_;
+}
+
+void LockWait::End() {
+  std::lock_guard<std::mutex> lock(mutex_);
+  running_ = false;
 }
 
 void LockWait::Abort() {
   std::lock_guard<std::mutex> lock(mutex_);
-  if (finished_ || aborted_) return;
+  if (aborted_) return;
   aborted_ = true;
-  thread_.Signal(signal_);
+  if (running_) pthread_kill(thread_, signal_);
 }
 
 }  // namespace locksmith

@@ -34,7 +34,7 @@ void ShareWork(size_t count, const std::function<void(size_t)>& work) {
   std::vector<std::unique_ptr<BackgroundThread>> others;
   while (others.size() + 1 < threads) {
     auto thread = std::make_unique<BackgroundThread>();
-    if (thread->Start(run, [] {}) < 0) break;
+    if (thread->Start(run) < 0) break;
     others.push_back(std::move(thread));
   }
   run();

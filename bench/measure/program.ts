@@ -1,11 +1,12 @@
 /** How is a program of the bench talked to? Line by line: it says "ready", then answers each line with one. */
 import {type ChildProcessByStdio, execFileSync, spawn} from 'node:child_process';
 import {once} from 'node:events';
-import {mkdtempSync} from 'node:fs';
+import {mkdtempSync, rmSync} from 'node:fs';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import {createInterface} from 'node:readline';
 import type {Readable, Writable} from 'node:stream';
+import {setTimeout} from 'node:timers/promises';
 import {fileURLToPath} from 'node:url';
 import {BENCH} from '../peers.js';
 
@@ -27,8 +28,8 @@ function saidIn(complaint: string): string | undefined {
   return lines.find(line => /^\w*Error\b/.test(line)) ?? lines.find(line => line.includes(':'));
 }
 
-/** Starts a program and waits for its "ready". */
-export async function start(file: string, args: readonly string[]): Promise<Program> {
+/** Starts a program. */
+export function launch(file: string, args: readonly string[]): Program {
   const child: Child = spawn(file, args, {stdio: ['pipe', 'pipe', 'pipe']});
   const exit = once(child, 'exit');
   let complaint = '';
@@ -41,7 +42,7 @@ export async function start(file: string, args: readonly string[]): Promise<Prog
     await exit;
     throw new Error(saidIn(complaint) ?? `${file} ended`);
   };
-  const program: Program = {
+  return {
     pid: child.pid ?? 0,
     next,
     async ask(line) {
@@ -53,20 +54,46 @@ export async function start(file: string, args: readonly string[]): Promise<Prog
       await exit;
     },
   };
-  const first = await next();
-  if (first !== 'ready') throw new Error(`${file} said "${first}"`);
-  return program;
 }
 
-let compiled: string | undefined;
+/** Starts a program and waits for its "ready". */
+export async function start(file: string, args: readonly string[]): Promise<Program> {
+  const program = launch(file, args);
+  const first = await program.next();
+  if (first === 'ready') return program;
+  await program.end();
+  throw new Error(`${file} said "${first}"`);
+}
 
-/** The yardstick: a C program, built on the spot. */
-export function compile(): string {
-  if (compiled !== undefined) return compiled;
-  const output = join(mkdtempSync(join(tmpdir(), 'locksmith-bench-')), 'yardstick');
+/** Something did not come in its time: of a subject that is measured, a result. */
+export class TooLate extends Error {}
+
+/** Waits for it, but at most so many milliseconds; then rejects with TooLate. */
+export async function within<T>(milliseconds: number, promise: Promise<T>): Promise<T> {
+  const end = new AbortController();
+  const late = setTimeout(milliseconds, undefined, {signal: end.signal}).then(() => {
+    throw new TooLate(`not within ${milliseconds / 1000} s`);
+  });
+  try {
+    return await Promise.race([promise, late]);
+  } finally {
+    late.catch(() => undefined); // aborted, as it is not needed any more
+    end.abort();
+  }
+}
+
+const compiled = new Map<string, string>();
+
+/** A C program of the bench, built on the spot. */
+export function compile(name: 'yardstick' | 'contender' = 'yardstick'): string {
+  const before = compiled.get(name);
+  if (before !== undefined) return before;
+  const directory = mkdtempSync(join(tmpdir(), 'locksmith-bench-'));
+  process.once('exit', () => rmSync(directory, {recursive: true, force: true}));
+  const output = join(directory, name);
   const flags = ['-std=gnu11', '-O2', '-Wall', '-Wextra', '-Werror', '-pthread'];
-  execFileSync('cc', [...flags, '-o', output, join(BENCH, 'c/yardstick.c')], {stdio: 'inherit'});
-  compiled = output;
+  execFileSync('cc', [...flags, '-o', output, join(BENCH, `c/${name}.c`)], {stdio: 'inherit'});
+  compiled.set(name, output);
   return output;
 }
 

@@ -14,13 +14,47 @@ export interface Turn {
   readonly signal: AbortSignal | undefined;
 }
 
+/** Somebody in a queue. */
 interface Entry {
   readonly turn: Turn;
-  started: boolean;
+  /** Neighbours in the queue. */
+  earlier: Entry | undefined;
+  later: Entry | undefined;
+  /** The last of those before it that it conflicts with, and so waits for. */
+  obstacle: Entry | undefined;
+  /** Whose obstacle this is. */
+  readonly waiting: Set<Entry>;
   start(): void;
 }
 
-const queues = new Map<string, Set<Entry>>();
+/** First come, first served. Whoever conflicts with nobody before him acts, and stays in it until he has done. */
+class Queue {
+  #last: Entry | undefined;
+
+  get empty(): boolean {
+    return this.#last === undefined;
+  }
+
+  /** Adds an entry, and starts it when nobody is in its way. */
+  add(entry: Entry): void {
+    entry.earlier = this.#last;
+    if (this.#last) this.#last.later = entry;
+    this.#last = entry;
+    if (!waitFor(entry, entry.earlier)) entry.start();
+  }
+
+  /** Removes an entry. Those that it kept waiting look for another obstacle, or start. */
+  remove(entry: Entry): void {
+    const {earlier, later} = entry;
+    if (earlier) earlier.later = later;
+    if (later) later.earlier = earlier;
+    else this.#last = earlier;
+    entry.obstacle?.waiting.delete(entry);
+    for (const next of entry.waiting) if (!waitFor(next, earlier)) startSoon(next);
+  }
+}
+
+const queues = new Map<string, Queue>();
 
 function overlap(a: Range, b: Range): boolean {
   const endA = a.length === 0 ? Number.POSITIVE_INFINITY : a.start + a.length;
@@ -32,16 +66,27 @@ function inTheWay(earlier: Turn, later: Turn): boolean {
   return !(earlier.shared && later.shared) && overlap(earlier.range, later.range);
 }
 
-/** Starts every entry that has no conflicting entry before it. */
-function advance(queue: Set<Entry>): void {
-  const before: Turn[] = [];
-  for (const entry of queue) {
-    if (!entry.started && !before.some(turn => inTheWay(turn, entry.turn))) {
-      entry.started = true;
-      entry.start();
-    }
-    before.push(entry.turn);
-  }
+function sameRange(a: Turn, b: Turn): boolean {
+  return a.range.start === b.range.start && a.range.length === b.range.length;
+}
+
+/** Looks for the last obstacle from `before` on backwards; false when there is none. */
+function waitFor(entry: Entry, before: Entry | undefined): boolean {
+  let other = before;
+  // Two of one range that are not in each other's way both share it: then the same are in the way of both, and were looked for before.
+  while (other && !inTheWay(other.turn, entry.turn))
+    other = sameRange(other.turn, entry.turn) ? other.obstacle : other.earlier;
+  entry.obstacle = other;
+  other?.waiting.add(entry);
+  return other !== undefined;
+}
+
+/**
+ * Whoever has just been served goes on first. Most give the lock back at once, and then the next needs no thread to wait for
+ * it. Other events of the loop come in between.
+ */
+function startSoon(entry: Entry): void {
+  setImmediate(() => entry.start());
 }
 
 /** True when somebody of this process waits for any file. */
@@ -57,13 +102,8 @@ export function isQueued(key: string): boolean {
 /** Runs `act` when no earlier conflicting request of this process waits. Rejects with signal.reason when aborted before. */
 export async function enqueue<T>(turn: Turn, act: () => Promise<T>): Promise<T> {
   turn.signal?.throwIfAborted();
-  const queue = queues.get(turn.key) ?? new Set<Entry>();
+  const queue = queues.get(turn.key) ?? new Queue();
   queues.set(turn.key, queue);
-  const leave = (entry: Entry) => {
-    queue.delete(entry);
-    if (queue.size === 0) queues.delete(turn.key);
-    else advance(queue);
-  };
   let entry: Entry | undefined;
   try {
     await new Promise<void>((resolve, reject) => {
@@ -72,13 +112,13 @@ export async function enqueue<T>(turn: Turn, act: () => Promise<T>): Promise<T> 
         turn.signal?.removeEventListener('abort', aborted);
         resolve();
       };
-      entry = {turn, started: false, start};
-      queue.add(entry);
+      entry = {turn, earlier: undefined, later: undefined, obstacle: undefined, waiting: new Set(), start};
       turn.signal?.addEventListener('abort', aborted, {once: true});
-      advance(queue);
+      queue.add(entry);
     });
     return await act();
   } finally {
-    if (entry) leave(entry);
+    if (entry) queue.remove(entry);
+    if (queue.empty) queues.delete(turn.key);
   }
 }

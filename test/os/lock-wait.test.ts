@@ -24,6 +24,7 @@ import {
   unlock,
   wait as startWait,
 } from '../helpers/native.js';
+import {compileProgram} from '../helpers/compile.js';
 import {scratch} from '../helpers/scratch.js';
 
 function open(path: string): LockFile {
@@ -296,6 +297,87 @@ test.serial(
     t.pass();
   },
 );
+
+test.serial('an abort that comes too late does not end the next wait of that thread', async t => {
+  const signaller = join(scratch(t).directory, 'signal-threads');
+  compileProgram(
+    fileURLToPath(new URL('../../../test/fixtures/signal-threads.c', import.meta.url)),
+    signaller,
+  );
+  const [holder, fd] = openTimes(t, 2);
+  const wait = async () => {
+    t.is(native.setLock(holder, ofd, exclusive, 0, 0), 0);
+    const {result} = startWait(fd, ofd);
+    native.setLock(holder, ofd, unlock, 0, 0);
+    const ended = await result;
+    native.setLock(fd, ofd, unlock, 0, 0);
+    return ended;
+  };
+  t.is(await wait(), 0);
+  // As late as can be: to threads that only wait for more work.
+  t.is(spawnSync(signaller, [String(process.pid)]).status, 0);
+  for (let round = 0; round < 10; round++) t.is(await wait(), 0);
+});
+
+function threads(): number {
+  return Number(/^Threads:\s+(\d+)$/m.exec(readFileSync('/proc/self/status', 'utf8'))?.[1]);
+}
+
+test.serial('waits that follow each other use one thread, and a burst of them leaves a few', async t => {
+  const {directory} = scratch(t);
+  // Such threads as Node starts when they are first needed.
+  await Promise.all(Array.from({length: 8}, async () => readFile('/proc/self/stat')));
+  const [holder, fd] = openTimes(t, 2);
+  const one = async () => {
+    native.setLock(holder, ofd, exclusive, 0, 0);
+    const {result} = startWait(fd, ofd);
+    const most = threads();
+    native.setLock(holder, ofd, unlock, 0, 0);
+    t.is(await result, 0);
+    native.setLock(fd, ofd, unlock, 0, 0);
+    return most;
+  };
+  const first = await one();
+  let most = 0;
+  for (let round = 0; round < 500; round++) most = Math.max(most, await one());
+  t.true(most <= first, `${most} threads, at first ${first}`);
+  const held = Array.from({length: 200}, (_, index) => open(join(directory, `${index}`)));
+  for (const lock of held) lock.try('exclusive');
+  const waiters = held.map(({path}) => open(path));
+  const waits = waiters.map(waiter => waiter.wait('exclusive'));
+  while (threads() < first + 190) await new Promise(setImmediate);
+  for (const lock of held) lock.close();
+  await Promise.all(waits);
+  for (const waiter of waiters) waiter.close();
+  // Their ends are no event.
+  while (threads() > first + 3) await new Promise(setImmediate);
+});
+
+test.serial('other events get their turn while many waits end at once', async t => {
+  const count = 500;
+  const {directory} = scratch(t);
+  const held = Array.from({length: count}, (_, index) => openFd(t, join(directory, `${index}`)));
+  for (const fd of held) native.setLock(fd, ofd, exclusive, 0, 0);
+  const waits = held.map((_, index) => startWait(openFd(t, join(directory, `${index}`)), ofd));
+  const all = waits.map(async ({result}) => {
+    t.is(await result, 0);
+    spin(100);
+  });
+  for (const fd of held) native.setLock(fd, ofd, unlock, 0, 0);
+  // All are granted before the first is told of it.
+  const probes = held.map((_, index) => openFd(t, join(directory, `${index}`)));
+  while (probes.some(fd => native.getLock(fd, ofd, exclusive, 0, 0) === undefined));
+  let turns = 0;
+  let next: NodeJS.Immediate;
+  const turn = () => {
+    turns++;
+    next = setImmediate(turn);
+  };
+  turn();
+  await Promise.all(all).finally(() => clearImmediate(next));
+  t.log(`${turns} turns`);
+  t.true(turns > count / 20);
+});
 
 test('an aborted conversion gives back the shared lock as well', async t => {
   const [one, two] = openTimes(t, 2);

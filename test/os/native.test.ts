@@ -15,7 +15,7 @@ test('the addon comes from prebuilds if there are any, else from build/Release',
 test('what native.ts declares and what the addon offers is the same', t => {
   const text = readFileSync(join(root, 'lib/os/native.ts'), 'utf8');
   const declared = /export interface Native \{(.*?)\n\}/s.exec(text)?.[1] ?? '';
-  const names = [...declared.matchAll(/^ {2}(\w+)\(/gm)].map(match => match[1]);
+  const names = [...declared.matchAll(/^ {2}(\w+)\(/gm)].map(match => match[1] ?? '');
   t.true(names.length > 20);
   // `bindings` adds the path of what it loaded.
   const offered = Object.keys(native).filter(name => name !== 'path');
