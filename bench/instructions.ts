@@ -75,12 +75,12 @@ for (const counted of COUNTED) {
   const now = await perOperation(counted);
   const before = stored[title];
   found[title] = now;
-  const more = before === undefined || !(now <= before * ALLOWED);
+  const more = !values.write && !(now <= (before ?? 0) * ALLOWED);
   if (more) failed++;
   const ratio =
-    before === undefined ? 'nothing is stored' : `${(now / before).toFixed(2)} of the ${before} stored`;
+    before === undefined ? 'nothing was stored' : `${(now / before).toFixed(2)} of the ${before} stored`;
   console.log(`${more ? 'not ok' : 'ok'} - ${title}: ${now} instructions an operation, ${ratio}`);
 }
 if (values.write) writeFileSync(STORED, `${JSON.stringify(found, null, 2)}\n`);
 console.log(`${COUNTED.length - failed} passed, ${failed} failed`);
-process.exitCode = failed > 0 && !values.write ? 1 : 0;
+if (failed > 0) process.exitCode = 1;
