@@ -87,14 +87,14 @@ function copyAll(path: string, holding: Iterable<Descriptor>): LockFile[] {
       const copy = thread === undefined ? copyDescriptor(pid, fd, path) : undefined;
       if (copy) copies.push(copy);
     }
+    // A descriptor may have been closed and its number used again since the look: then it is not ours to keep.
+    const wanted = LockFile.keyOf(path);
+    closeAll(copies.filter(copy => copy.key !== wanted));
+    return copies.filter(copy => copy.key === wanted);
   } catch (error) {
     closeAll(copies);
     throw error;
   }
-  // A descriptor may have been closed and its number used again since the look: then it is not ours to keep.
-  const wanted = LockFile.keyOf(path);
-  closeAll(copies.filter(copy => copy.key !== wanted));
-  return copies.filter(copy => copy.key === wanted);
 }
 
 /** The shares of the gate of those who hold the guard. */
