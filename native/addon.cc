@@ -92,7 +92,6 @@ napi_value JsLockPath(napi_env env, napi_callback_info info) {
   request.start = arguments.Integer(3, "start");
   request.length = arguments.Integer(4, "length");
   if (arguments.failed()) return nullptr;
-  if (arguments.too_long()) return arguments.Number(-ENAMETOOLONG);
   return arguments.Number(Environment::Of(env)->Own(LockPath(path, flags, request)));
 }
 

@@ -159,7 +159,8 @@ class QuickArguments {
     return {fd, static_cast<LockKind>(what / 3), static_cast<LockType>(what % 3), 0, 0};
   }
 
-  // Valid as long as this object.
+  // Valid as long as this object. One that does not fit is cut off, and still longer than the kernel takes:
+  // ENAMETOOLONG.
   const char* Path(size_t index) {
     size_t length = 0;
     napi_status status =
@@ -168,13 +169,9 @@ class QuickArguments {
       Fail("path", "a string");
     else if (std::strlen(path_.data()) != length)
       Fail("path", "without a NUL byte");
-    else
-      too_long_ = length == path_.size() - 1;
     return path_.data();
   }
 
-  // The path does not fit: the kernel would say so, too.
-  bool too_long() const { return too_long_; }
   bool failed() const { return failed_; }
 
   napi_value Number(int value) const {
@@ -184,6 +181,9 @@ class QuickArguments {
   }
 
  private:
+  // In UTF-8. Node-API cuts off before one that does not fit whole.
+  static constexpr size_t kLongestCharacter = 4;
+
   int64_t Fail(const char* name, const char* what) {
     if (!failed_) napi_throw_type_error(env_, nullptr, (std::string(name) + " must be " + what).c_str());
     failed_ = true;
@@ -192,8 +192,7 @@ class QuickArguments {
 
   napi_env env_;
   std::array<napi_value, kCount> values_;
-  std::array<char, PATH_MAX + 1> path_;
-  bool too_long_ = false;
+  std::array<char, PATH_MAX + kLongestCharacter + 1> path_;
   bool failed_ = false;
 };
 

@@ -1,6 +1,6 @@
 /** Does a program get, keep and give back a lock on any file? */
 import {spawnSync} from 'node:child_process';
-import {existsSync, mkdirSync, renameSync, writeFileSync} from 'node:fs';
+import {existsSync, mkdirSync, readdirSync, renameSync, writeFileSync} from 'node:fs';
 import {join} from 'node:path';
 import {fileURLToPath} from 'node:url';
 import test from 'ava';
@@ -144,6 +144,13 @@ test('of a process that locks very often the place is not noted each time, but t
 
 test('a path that can not be one is refused as the kernel refuses it', t => {
   t.throws(() => tryLock('x'.repeat(5000)), {code: 'ENAMETOOLONG'});
+  // Cut off before a character that does not fit, what is left would be a path.
+  const {directory} = scratch(t);
+  for (const slash of ['/', '//']) {
+    const path = `${directory}${slash}${'./'.repeat(2000 - directory.length / 2)}${'ä'.repeat(200)}`;
+    t.throws(() => tryLock(path), {code: 'ENAMETOOLONG'});
+  }
+  t.deepEqual(readdirSync(directory), ['etc']);
   t.throws(() => tryLock(''), {code: 'ENOENT'});
 });
 
