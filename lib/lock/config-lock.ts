@@ -284,8 +284,9 @@ export class ConfigLock {
         recorded: found.epoch,
         take: (expected, next) => (set = bit.set(expected, next)),
         write: next => {
-          recordFile.write(record(next));
-          written = record(next);
+          const named = record(next);
+          recordFile.write(named);
+          written = named;
         },
       });
       markOwner(guard);

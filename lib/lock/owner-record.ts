@@ -112,7 +112,7 @@ export function readRecord(path: string): ReadRecord {
   let record = unreadable('it was never read');
   for (let attempt = 0; attempt < 3; attempt++) {
     try {
-      record = decodeRecord(check<string>(native.readPage(path), 'open', path));
+      record = decodeRecord(check<string>(native.readPage(path), 'read', path));
     } catch (error) {
       if (hasCode(error, 'ENOENT')) return unreadable('it is missing');
       throw error;

@@ -6,6 +6,7 @@ import {
   mkdirSync,
   readFileSync,
   renameSync,
+  rmSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
@@ -130,6 +131,7 @@ test('a place in the queue of a process can be given up', async t => {
 for (const [what, text] of [
   ['empty', ''],
   ['torn', encodeRecord({v: 1, state: 'free', lock: 'aim_lock_config', epoch: 1}).slice(0, 40)],
+  ['longer than a page', `${encodeRecord({v: 1, state: 'free', lock: 'x', epoch: 1})}x`],
   ['of a future version', encodeRecord({v: 9, state: 'free', lock: 'x', epoch: 1} as never)],
 ] as const) {
   test(`a lock whose record is ${what} is not acquired, even with its bit clear`, async t => {
@@ -140,6 +142,13 @@ for (const [what, text] of [
     t.is(readFileSync(config.paths.owner, 'utf8'), text);
   });
 }
+
+test('a record that can not be read is an error that names it, and no record', async t => {
+  const config = await openScratch(scratch(t));
+  rmSync(config.paths.owner);
+  mkdirSync(config.paths.owner);
+  t.throws(() => config.readRecord(), {code: 'EISDIR', message: /owner/});
+});
 
 test('records are read as they were written, whatever is in them', t => {
   const record = {v: 1, state: 'free', lock: 'ä"\\ sum', epoch: 5} as const;
