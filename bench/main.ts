@@ -15,6 +15,7 @@ import {update} from './cases/update.js';
 import {waiters} from './cases/waiters.js';
 import type {Case, Effort, Figure} from './measure/figure.js';
 import {BENCH} from './peers.js';
+import {completeness} from './report/complete.js';
 import {type Report, describeMachine, fromJson, toJson} from './report/json.js';
 import {checkPage, writePage} from './report/page.js';
 import {shown} from './report/terminal.js';
@@ -80,17 +81,11 @@ function show(figures: readonly Figure[]): void {
   process.stdout.write(`${figures.map(shown).join('\n')}\n`);
 }
 
-/** What must run everywhere: each case, and each subject in it. Who is excused is told, and is no failure. */
-function checkComplete({figures}: Report): void {
-  const told = (why: (figure: Figure) => ReadonlyMap<string, string>) =>
-    figures.flatMap(figure =>
-      [...why(figure)].map(([subject, text]) => `(${figure.case}) ${figure.title}: ${subject}: ${text}`),
-    );
-  const failed = told(({absent}) => absent);
-  const excused = told(figure => figure.excused ?? new Map());
-  for (const each of [...excused, ...failed]) process.stdout.write(`${each}\n`);
-  process.stdout.write(`${figures.length} passed, ${failed.length} failed\n`);
-  if (failed.length > 0) process.exitCode = 1;
+function sayWhetherComplete({figures}: Report): void {
+  const {told, passed, failed} = completeness(figures);
+  for (const each of told) process.stdout.write(`${each}\n`);
+  process.stdout.write(`${passed} passed, ${failed} failed\n`);
+  if (failed > 0) process.exitCode = 1;
 }
 
 async function main(options: Options): Promise<void> {
@@ -105,7 +100,7 @@ async function main(options: Options): Promise<void> {
   const report = kept ?? (await measureAll(cases, effort, figures => json || show(figures)));
   if (json) process.stdout.write(`${toJson(report)}\n`);
   if (page) writePage(DOCS, report);
-  if (smoke) checkComplete(report);
+  if (smoke) sayWhetherComplete(report);
 }
 
 const program = new Command('bench')

@@ -1,9 +1,9 @@
 /** (b) What does it cost to open a file, lock it, unlock it and close it, when nobody else wants it? */
 import {closeSync, openSync, writeFileSync} from 'node:fs';
 import {lock, tryLock} from '../../lib/index.js';
-import type {Case} from '../measure/figure.js';
+import {besideC} from '../measure/beside-c.js';
 import {type Operation, type Operations, promise, sync} from '../measure/operation.js';
-import {inC, inNode, sideBySide} from '../measure/side-by-side.js';
+import {inC} from '../measure/side-by-side.js';
 import {peer} from '../peers.js';
 
 function oursSync(path: string, kind: 'flock' | 'ofd'): Operation {
@@ -59,37 +59,21 @@ export const operations: Operations = {
   },
 };
 
-const names = Object.keys(operations);
 const C_FLOCK = 'C flock';
 const C_OFD = 'C OFD';
 const BARE_OFD = 'C OFD, without a look at the path';
 
-export const byPath: Case = {
+export const byPath = besideC({
   letter: 'b',
   title: 'open, lock, unlock and close by path',
-  async run(directory, effort) {
-    const subjects = [
-      inC(C_FLOCK, 'path', 'flock'),
-      inC(C_OFD, 'path', 'ofd'),
-      inC(BARE_OFD, 'bare', 'ofd'),
-      ...names.map(name => inNode(import.meta.url, name)),
-    ];
-    const {rows, absent} = await sideBySide(directory, subjects, effort);
-    return [
-      {
-        case: 'b',
-        title: this.title,
-        unit: 'ns',
-        yardstick: C_OFD,
-        rows,
-        absent,
-        goals: [
-          {subject: 'locksmith flock, sync', against: [C_FLOCK], atMost: 1.6},
-          {subject: 'locksmith OFD, sync', against: [C_OFD], atMost: 1.6},
-          {subject: 'locksmith OFD, promise', against: [C_OFD], atMost: 1.6},
-          {subject: 'locksmith OFD, promise', against: ['proper-lockfile, promise'], atMost: 1 / 100},
-        ],
-      },
-    ];
-  },
-};
+  module: import.meta.url,
+  operations,
+  inC: [inC(C_FLOCK, 'path', 'flock'), inC(C_OFD, 'path', 'ofd'), inC(BARE_OFD, 'bare', 'ofd')],
+  yardstick: C_OFD,
+  goals: [
+    {subject: 'locksmith flock, sync', against: [C_FLOCK], atMost: 1.6},
+    {subject: 'locksmith OFD, sync', against: [C_OFD], atMost: 1.6},
+    {subject: 'locksmith OFD, promise', against: [C_OFD], atMost: 1.6},
+    {subject: 'locksmith OFD, promise', against: ['proper-lockfile, promise'], atMost: 1 / 100},
+  ],
+});

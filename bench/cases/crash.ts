@@ -6,6 +6,7 @@ import {type OwnedRecord, openRecord, ownerFor} from '../../lib/lock/owner-recor
 import {examineProcess} from '../../lib/os/process.js';
 import type {GuardedConfig} from '../../lib/recovery/guarded-config.js';
 import type {Case, Effort, Figure} from '../measure/figure.js';
+import {rootsBeside} from '../measure/operation.js';
 import {compile, type Program, start, startModule, TooLate} from '../measure/program.js';
 import {
   cContestant,
@@ -160,7 +161,7 @@ async function makeOwner({system, name, paths, bit}: GuardedConfig): Promise<Pro
 async function allClear(directory: string, {rounds}: Effort): Promise<Figure> {
   const path = join(directory, 'config.conf');
   writeFileSync(path, 'gain = 1\n');
-  const roots = {run: join(directory, 'run'), state: join(directory, 'state'), bits: join(directory, 'bits')};
+  const roots = rootsBeside(path);
   const config = await openConfigLock(path, roots);
   const watcher = await startModule('./watcher.js', path, JSON.stringify(roots));
   const seen: number[] = [];

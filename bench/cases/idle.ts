@@ -1,11 +1,11 @@
 /** (i) What does it cost to hold locks and to do nothing? */
 import {mkdirSync, openSync, writeFileSync} from 'node:fs';
-import {dirname, join} from 'node:path';
+import {join} from 'node:path';
 import {setTimeout as pause} from 'node:timers/promises';
 import {lock, openConfigLock} from '../../lib/index.js';
 import {type Activity, activityOf, selfWaking} from '../measure/activity.js';
 import type {Case, Figure} from '../measure/figure.js';
-import {type Operation, type Operations, sync} from '../measure/operation.js';
+import {type Operation, type Operations, sync, rootsBeside} from '../measure/operation.js';
 import type {Program} from '../measure/program.js';
 import {inC, inNode} from '../measure/side-by-side.js';
 import {peer} from '../peers.js';
@@ -38,8 +38,7 @@ export const operations: Operations = {
   [NOTHING]: () => sync(() => undefined),
   [OURS]: path => hold(path, MANY, name => lock(name)),
   [OUR_CONFIGS](path) {
-    const place = dirname(path);
-    const roots = {run: join(place, 'run'), state: join(place, 'state'), bits: join(place, 'bits')};
+    const roots = rootsBeside(path);
     return hold(path, CONFIGS, async name => {
       writeFileSync(name, 'gain = 1\n');
       const config = await openConfigLock(name, roots);

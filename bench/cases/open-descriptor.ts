@@ -1,9 +1,9 @@
 /** (a) What does it cost to take and to give back a lock on a descriptor that is open, when nobody else wants it? */
 import {openSync} from 'node:fs';
 import {LockFile} from '../../lib/index.js';
-import type {Case} from '../measure/figure.js';
+import {besideC} from '../measure/beside-c.js';
 import {type Operation, type Operations, promise, sync} from '../measure/operation.js';
-import {inC, inNode, sideBySide} from '../measure/side-by-side.js';
+import {inC} from '../measure/side-by-side.js';
 import {peer} from '../peers.js';
 
 const flags = 'a+';
@@ -86,31 +86,19 @@ function others(kind: RegExp): string[] {
   return names.filter(name => !name.startsWith('locksmith') && kind.test(name));
 }
 
-export const openDescriptor: Case = {
+export const openDescriptor = besideC({
   letter: 'a',
   title: 'take and give back on an open descriptor',
-  async run(directory, effort) {
-    const subjects = [
-      inC(C_FLOCK, 'cycle', 'flock'),
-      inC(C_OFD, 'cycle', 'ofd'),
-      ...names.map(name => inNode(import.meta.url, name)),
-    ];
-    const measured = await sideBySide(directory, subjects, effort);
-    const common = {case: 'a', unit: 'ns', ...measured} as const;
-    return [
-      {
-        ...common,
-        title: this.title,
-        yardstick: C_OFD,
-        goals: [
-          {subject: 'locksmith flock, sync', against: [C_FLOCK], atMost: 1.4},
-          {subject: 'locksmith OFD, sync', against: [C_OFD], atMost: 1.4},
-          {subject: 'locksmith flock, sync', against: others(/flock, sync/), atMost: 1},
-          {subject: 'locksmith OFD, sync', against: others(/OFD, sync/), atMost: 1},
-          {subject: 'locksmith OFD, promise', against: [C_OFD], atMost: 2},
-          {subject: 'locksmith OFD, promise', against: others(/promise|callback/), atMost: 1 / 20},
-        ],
-      },
-    ];
-  },
-};
+  module: import.meta.url,
+  operations,
+  inC: [inC(C_FLOCK, 'cycle', 'flock'), inC(C_OFD, 'cycle', 'ofd')],
+  yardstick: C_OFD,
+  goals: [
+    {subject: 'locksmith flock, sync', against: [C_FLOCK], atMost: 1.4},
+    {subject: 'locksmith OFD, sync', against: [C_OFD], atMost: 1.4},
+    {subject: 'locksmith flock, sync', against: others(/flock, sync/), atMost: 1},
+    {subject: 'locksmith OFD, sync', against: others(/OFD, sync/), atMost: 1},
+    {subject: 'locksmith OFD, promise', against: [C_OFD], atMost: 2},
+    {subject: 'locksmith OFD, promise', against: others(/promise|callback/), atMost: 1 / 20},
+  ],
+});

@@ -1,11 +1,11 @@
 /** (h) What does it cost to replace the content of a configuration, so that a crash leaves the old one or the new one? */
 import {mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync} from 'node:fs';
-import {dirname, join} from 'node:path';
+import {join} from 'node:path';
 import {openConfigLock} from '../../lib/index.js';
 import {deviceOf, readMounts} from '../../lib/os/mounts.js';
 import {system} from '../../lib/os/system.js';
 import type {Case, Effort, Figure} from '../measure/figure.js';
-import {type Operations, promise, sync} from '../measure/operation.js';
+import {type Operations, promise, sync, rootsBeside} from '../measure/operation.js';
 import {inC, inNode, sideBySide, type Subject} from '../measure/side-by-side.js';
 import {peer} from '../peers.js';
 
@@ -21,8 +21,7 @@ function contentsFor(path: string): () => Buffer {
 
 export const operations: Operations = {
   async 'locksmith update'(path) {
-    const place = dirname(path);
-    const roots = {run: join(place, 'run'), state: join(place, 'state'), bits: join(place, 'bits')};
+    const roots = rootsBeside(path);
     const config = await openConfigLock(path, roots);
     const next = contentsFor(path);
     return promise(() => config.update(next));

@@ -1,15 +1,9 @@
 import test from 'ava';
 import {fromJson, type Report, toJson} from '../../../bench/report/json.js';
+import {MACHINE} from '../../helpers/bench-machine.js';
 
 const REPORT: Report = {
-  date: '2026-11-21T23:00:00.000Z',
-  kernel: '6.18.44',
-  node: 'v20.19.0',
-  cpu: 'a processor',
-  cpus: 2,
-  memoryGiB: 8,
-  load: 0.5,
-  effort: {rounds: 2, batch: 5, smoke: false},
+  ...MACHINE,
   figures: [
     {
       case: 'a',

@@ -6,6 +6,7 @@ import type {Figure} from '../../../bench/measure/figure.js';
 import type {Report} from '../../../bench/report/json.js';
 import {checkPage, fill, marker, pageOf, sectionOf, writePage} from '../../../bench/report/page.js';
 import {scratch} from '../../helpers/scratch.js';
+import {MACHINE} from '../../helpers/bench-machine.js';
 
 const END = '<!-- until here -->';
 const DOCS = new URL('../../../../docs/', import.meta.url);
@@ -44,14 +45,7 @@ const FIGURE: Figure = {
 };
 
 const REPORT: Report = {
-  date: '2026-11-21T23:00:00.000Z',
-  kernel: '6.18.44',
-  node: 'v20.19.0',
-  cpu: 'a processor',
-  cpus: 2,
-  memoryGiB: 8,
-  load: 0.5,
-  effort: {rounds: 2, batch: 5, smoke: false},
+  ...MACHINE,
   figures: [FIGURE, {...FIGURE, title: 'the same again'}],
 };
 
