@@ -40,11 +40,15 @@ static inline void *shared_memory(size_t size) {
   return memory;
 }
 
-// fork(2); the child does not outlive its parent.
+// fork(2); the child does not outlive its parent, also when that is killed before the child could say so.
 static inline pid_t fork_child(void) {
+  pid_t parent = getpid();
   pid_t child = fork();
   must(child >= 0);
-  if (child == 0) prctl(PR_SET_PDEATHSIG, SIGKILL);
+  if (child == 0) {
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() != parent) _exit(EXIT_FAILURE);
+  }
   return child;
 }
 
