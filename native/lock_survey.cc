@@ -18,7 +18,8 @@ namespace locksmith {
 
 namespace {
 
-constexpr int kRounds = 3;
+// It is looked so often at most while what is seen does not fit together.
+constexpr int kRounds = 5;
 
 // A lock of the table of which there are more than descriptors show.
 struct Unshown {
@@ -30,8 +31,10 @@ struct Unshown {
 // (without the right to compare), all are different, so that nothing seems to be missing.
 struct DescriptionOrder {
   bool can_compare;
+  bool* gone;  // set when one of them was closed before it could be compared: then the order means nothing
   bool operator()(const SurveyedDescriptor* a, const SurveyedDescriptor* b) const {
     int order = can_compare ? CompareDescriptions(a->task(), a->fd, b->task(), b->fd) : -EPERM;
+    if (order == -EBADF || order == -ESRCH) *gone = true;
     return order < 0 || order > 2 ? a < b : order == 1;
   }
 };
@@ -55,11 +58,10 @@ class Surveyor {
     for (int round = 1;; round++) {
       int error = Round();
       if (error < 0) return error;
-      if (unshown_.empty() || round == kRounds) break;
-      bool gone = false;
-      error = AnyUnshownGone(&gone);
+      bool again = mixed_;
+      if (!again && !unshown_.empty()) error = AnyUnshownGone(&again);
       if (error < 0) return error;
-      if (!gone) break;
+      if (!again || round == kRounds) break;
     }
     return unshown_.empty() ? ForgetPlaces() : FindMappings();
   }
@@ -68,6 +70,7 @@ class Surveyor {
   int Round() {
     *survey_ = {};
     visited_.clear();
+    mixed_ = false;
     int error = ReadTable();
     if (error < 0) return error;
     IndexTable();
@@ -198,7 +201,11 @@ class Surveyor {
     unshown_.clear();
     for (const auto& [row, number] : interest_.index) {
       size_t wanted = row->access == "READ" ? alike[number] : 1;
-      if (interest_.Wants(row->file) && seen[number] < wanted) unshown_.push_back({row, alike[number]});
+      if (!interest_.Wants(row->file)) continue;
+      if (seen[number] < wanted) unshown_.push_back({row, alike[number]});
+      // The table is read in pieces: when locks before them come or go meanwhile, rows are left out or told
+      // twice.
+      if (request_.own_namespace && seen[number] > alike[number]) mixed_ = true;
     }
   }
 
@@ -215,7 +222,7 @@ class Surveyor {
         continue;
       }
       Descriptions& known =
-          shared.try_emplace(shown.row, DescriptionOrder{request_.own_namespace}).first->second;
+          shared.try_emplace(shown.row, DescriptionOrder{request_.own_namespace, &mixed_}).first->second;
       auto number = static_cast<uint32_t>(known.size());
       shown.description = known.try_emplace(&survey_->descriptors[shown.descriptor], number).first->second;
       count = known.size();
@@ -223,7 +230,7 @@ class Surveyor {
     return seen;
   }
 
-  // A lock that was given back while we looked at the processes is no mystery: look again.
+  // A lock that was given back while we looked at the processes is no mystery.
   int AnyUnshownGone(bool* gone) const {
     std::deque<LockRow> now;
     int error = ReadLockTable((request_.proc_root + "/locks").c_str(),
@@ -259,6 +266,7 @@ class Surveyor {
   Interest interest_;
   std::unordered_set<int> visited_;
   std::vector<Unshown> unshown_;
+  bool mixed_ = false;  // what was seen is of several moments, and does not fit together
 };
 
 }  // namespace

@@ -51,9 +51,9 @@ struct LockSurvey {
   bool everywhere = false;      // all processes were looked at
 };
 
-// Looks, and looks again while locks come and go, so that a row which no descriptor shows was there before
-// and after the look at the processes. Changes nothing, and never touches a file system but procfs. 0 or
-// -errno; -EBADMSG for something that is not understood.
+// Looks, and looks again while locks and copies of their descriptors come and go, so that a row which no
+// descriptor shows was there before and after the look at the processes. Changes nothing, and never touches a
+// file system but procfs. 0 or -errno; -EBADMSG for something that is not understood.
 int SurveyLocks(const SurveyRequest& request, LockSurvey* survey);
 
 }  // namespace locksmith

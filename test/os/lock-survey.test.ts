@@ -1,6 +1,8 @@
 /** Are the lock table and the descriptors brought together rightly? Live processes, and recorded ones for what can't be made. */
 import {mkdirSync, readFileSync, writeFileSync} from 'node:fs';
 import {join} from 'node:path';
+import {spawn} from 'node:child_process';
+import {once} from 'node:events';
 import test from 'ava';
 import {surveyLocks} from '../../lib/os/lock-survey.js';
 import {fileId} from '../../lib/os/mounts.js';
@@ -65,6 +67,25 @@ test('a thousand shared locks that say the same, of as many open file descriptio
     ours.flat().toSorted((a, b) => a - b),
     fds.toSorted((a, b) => a - b),
   );
+});
+
+test('they are told apart also while copies of them come and go in children that are just being started', async t => {
+  const path = join(scratch(t), 'file');
+  const fds = Array.from({length: 100}, () => open(t, path));
+  for (const fd of fds) if (native.setLock(fd, ofd, shared, 0, 0) !== 0) t.fail(`descriptor ${fd}`);
+  const enough = new AbortController();
+  const starting = Array.from({length: 2}, async () => {
+    while (!enough.signal.aborted) await once(spawn('true'), 'close');
+  });
+  let wrong = 0;
+  for (let time = 0; time < 100; time++) {
+    const {locks} = await surveyLocks(system(), {files: [fileId(system(), path)], everywhere: true});
+    const ours = locks.map(({shownBy}) => shownBy.filter(({pid}) => pid === process.pid));
+    if (locks.length !== fds.length || ours.some(each => each.length !== 1)) wrong++;
+  }
+  enough.abort();
+  await Promise.all(starting);
+  t.is(wrong, 0);
 });
 
 /** The text of an fdinfo file. */
