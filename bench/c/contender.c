@@ -1,10 +1,14 @@
 // Who holds a lock, waits for it, gives it back, or dies with it? Times are nanoseconds of CLOCK_MONOTONIC.
 //
 //   contender side KIND PATH          "take": "asks" before it blocks, then "got TIME"; "give": "gave TIME",
-//   before it did contender give                    has got what it needs when it starts: "got TIME"; then
-//   "give" as above, and ends contender hold KIND PATH          takes it: "ready", and keeps it until it is
-//   killed contender many KIND PLACE COUNT   takes PLACE/0, PLACE/1 ...: "ready"; a line: "TIME", and gives
-//   all back contender own GUARD GATE          takes what the owner of a configuration lock has, as hold does
+//                                     before it did
+//   contender loop KIND PATH          the same, with a thread that blocks and wakes a loop of events, as who
+//                                     has such a loop must do it
+//   contender give                    has got what it needs when it starts: "got TIME"; then "give" as above,
+//                                     and ends
+//   contender hold KIND PATH          takes it: "ready", and keeps it until it is killed
+//   contender many KIND PLACE COUNT   takes PLACE/0, PLACE/1 ...: "ready"; a line: "TIME", and gives all back
+//   contender own GUARD GATE          takes what the owner of a configuration lock has, as hold does
 //   contender calls                   prints the numbers of the system calls in which one waits for a lock
 //
 // KIND: flock, ofd, posix; for hold also directory (PATH.lock, made fresh each second) and file (PATH is
@@ -12,9 +16,13 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/file.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -90,6 +98,58 @@ static void Side(const char *path) {
   }
 }
 
+// The thread of a loop, and what both share.
+static int file, granted, wanted;
+
+static void *Wait(void *unused) {
+  uint64_t one = 1, asked;
+  for (;;) {
+    Must(read(wanted, &asked, sizeof asked) == sizeof asked, "eventfd");
+    Take(file);
+    Must(write(granted, &one, sizeof one) == sizeof one, "eventfd");
+  }
+  return unused;
+}
+
+static void Answer(void) {
+  char line[16];
+  uint64_t one = 1;
+  if (!fgets(line, sizeof line, stdin)) exit(0);
+  if (strcmp(line, "take\n") == 0) {
+    Say("asks");
+    Must(write(wanted, &one, sizeof one) == sizeof one, "eventfd");
+  } else {
+    long long time = Now();
+    GiveBack(file);
+    SayTime("gave ", time);
+  }
+}
+
+static void Loop(const char *path) {
+  pthread_t thread;
+  struct epoll_event event = {.events = EPOLLIN};
+  int events = epoll_create1(EPOLL_CLOEXEC);
+  file = Open(path);
+  wanted = eventfd(0, EFD_CLOEXEC);
+  granted = eventfd(0, EFD_CLOEXEC);
+  event.data.fd = granted;
+  Must(epoll_ctl(events, EPOLL_CTL_ADD, granted, &event) == 0, "epoll_ctl");
+  event.data.fd = STDIN_FILENO;
+  Must(epoll_ctl(events, EPOLL_CTL_ADD, STDIN_FILENO, &event) == 0, "epoll_ctl");
+  Must(pthread_create(&thread, NULL, Wait, NULL) == 0, "pthread_create");
+  // Each line is answered before the next one comes: none waits in the buffer of stdin.
+  Say("ready");
+  while (epoll_wait(events, &event, 1, -1) == 1) {
+    uint64_t times;
+    if (event.data.fd == STDIN_FILENO) {
+      Answer();
+    } else {
+      Must(read(granted, &times, sizeof times) == sizeof times, "eventfd");
+      SayTime("got ", Now());
+    }
+  }
+}
+
 static void Give(void) {
   char line[16];
   SayTime("got ", Now());
@@ -147,6 +207,8 @@ int main(int argc, char **argv) {
   if (argc == 4 || argc == 5) kind = argv[2];
   if (argc == 4 && strcmp(what, "side") == 0)
     Side(argv[3]);
+  else if (argc == 4 && strcmp(what, "loop") == 0)
+    Loop(argv[3]);
   else if (argc == 2 && strcmp(what, "give") == 0)
     Give();
   else if (argc == 4 && strcmp(what, "hold") == 0)
@@ -158,6 +220,6 @@ int main(int argc, char **argv) {
   else if (argc == 2 && strcmp(what, "calls") == 0)
     printf("%d %d\n", (int)SYS_fcntl, (int)SYS_flock);
   else
-    return fprintf(stderr, "usage: contender side|give|hold|many|own|calls ...\n"), 2;
+    return fprintf(stderr, "usage: contender side|loop|give|hold|many|own|calls ...\n"), 2;
   return 0;
 }

@@ -5,8 +5,10 @@
 //   yardstick bare flock|ofd PATH      the same without the comparison
 //   yardstick table - PATH             read /proc/locks, and look for the file in it
 //   yardstick replace - PATH           write a file as long as this one, rename it over this one, all of it
-//   durable yardstick hold flock|ofd PATH      take a lock on each of 1,000 files beside this one, and keep
-//   them
+//                                      durable
+//   yardstick hold flock|ofd PATH      take a lock on each of 1,000 files beside this one, and keep them
+//   yardstick config ofd PATH          what Locksmith calls to acquire and release a configuration lock, on
+//                                      files beside this one
 //
 // It prints "ready", then reads how often it is to be done, a number a line, and answers each with the
 // nanoseconds that it took.
@@ -158,11 +160,110 @@ static void Hold(const char *path, long times) {
   }
 }
 
+// The files of a configuration lock.
+enum { kGuard, kGate, kBit, kEpoch, kOwner, kFiles };
+
+static char record[4096];
+
+static int OpenNamed(const char *path) {
+  int fd = open(path, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
+  if (fd < 0) Fail(path);
+  return fd;
+}
+
+static void Range(int fd, int command, short type, off_t start, off_t length) {
+  struct flock range = {.l_type = type, .l_whence = SEEK_SET, .l_start = start, .l_len = length};
+  if (fcntl(fd, command, &range) != 0) Fail("fcntl");
+}
+
+static void Look(int fd) {
+  struct stat file;
+  if (fstat(fd, &file) != 0 || file.st_nlink == 0) Fail("fstat");
+}
+
+static void Read(int fd, size_t size) {
+  char text[sizeof record];
+  if (pread(fd, text, size, 0) <= 0) Fail("pread");
+}
+
+static void Write(int fd, const char *text, size_t size) {
+  if (pwrite(fd, text, size, 0) != (ssize_t)size) Fail("pwrite");
+}
+
+static void WriteRecord(int fd) {
+  Write(fd, record, sizeof record);
+  Look(fd);
+}
+
+static void LockBit(const int *fds) {
+  Take(fds[kBit]);
+  Read(fds[kBit], 64);
+  Read(fds[kEpoch], 64);
+}
+
+static void CheckBit(const int *fds) {
+  Look(fds[kBit]);
+  Look(fds[kEpoch]);
+}
+
+static void Acquire(int *fds, char paths[kFiles][4096]) {
+  fds[kGuard] = OpenNamed(paths[kGuard]);
+  fds[kGate] = OpenNamed(paths[kGate]);
+  Range(fds[kGate], F_OFD_GETLK, F_RDLCK, 0, 1);
+  Take(fds[kGuard]);
+  Range(fds[kGate], F_OFD_SETLK, F_RDLCK, 0, 2);
+  Range(fds[kGate], F_OFD_SETLK, F_UNLCK, 0, 1);
+  Look(fds[kGuard]);
+  fds[kBit] = OpenNamed(paths[kBit]);
+  fds[kEpoch] = OpenNamed(paths[kEpoch]);
+  fds[kOwner] = OpenNamed(paths[kOwner]);
+  Read(fds[kOwner], sizeof record);
+  Read(fds[kBit], 64);
+  Read(fds[kEpoch], 64);
+  WriteRecord(fds[kOwner]);
+  LockBit(fds);
+  Write(fds[kEpoch], "1882528641190841\n", 17);
+  Write(fds[kBit], "1\n", 2);
+  CheckBit(fds);
+  GiveBack(fds[kBit]);
+  Range(fds[kGuard], F_OFD_SETLK, F_UNLCK, (off_t)1 << 52, 0);
+}
+
+static void Release(const int *fds) {
+  Look(fds[kOwner]);
+  LockBit(fds);
+  Write(fds[kBit], "0\n", 2);
+  CheckBit(fds);
+  close(fds[kEpoch]);
+  close(fds[kBit]);
+  WriteRecord(fds[kOwner]);
+  close(fds[kOwner]);
+  close(fds[kGuard]);
+  close(fds[kGate]);
+}
+
+static void Config(const char *path, long times) {
+  static char paths[kFiles][4096];
+  int fds[kFiles];
+  if (!*paths[kGuard]) {
+    memset(record, ' ', sizeof record);
+    for (int i = 0; i < kFiles; i++) {
+      snprintf(paths[i], sizeof paths[i], "%s.%d", path, i);
+      WriteRecord(fds[i] = Open(paths[i]));
+      close(fds[i]);
+    }
+  }
+  for (long i = 0; i < times; i++) {
+    Acquire(fds, paths);
+    Release(fds);
+  }
+}
+
 static const struct {
   const char *name;
   void (*run)(const char *path, long times);
-} kCases[] = {{"cycle", Cycle}, {"path", Path},       {"bare", Bare},
-              {"table", Table}, {"replace", Replace}, {"hold", Hold}};
+} kCases[] = {{"cycle", Cycle},     {"path", Path}, {"bare", Bare},    {"table", Table},
+              {"replace", Replace}, {"hold", Hold}, {"config", Config}};
 
 static void Answer(void (*run)(const char *, long), const char *path) {
   char line[32];
@@ -187,6 +288,6 @@ int main(int argc, char **argv) {
         return 0;
       }
   }
-  fprintf(stderr, "usage: yardstick cycle|path|bare|table|replace|hold flock|ofd|- PATH\n");
+  fprintf(stderr, "usage: yardstick cycle|path|bare|table|replace|hold|config flock|ofd|- PATH\n");
   return 2;
 }

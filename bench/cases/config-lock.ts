@@ -31,7 +31,7 @@ export const configLock = besideC({
   title: 'acquire and release a configuration lock',
   module: import.meta.url,
   operations,
-  inC: [inC(C_OFD, 'bare', 'ofd')],
+  inC: [inC(C_OFD, 'bare', 'ofd'), inC('C, the same system calls', 'config', 'ofd')],
   yardstick: C_OFD,
   goals: [
     {subject: OURS, against: [C_OFD], atMost: 8},

@@ -20,6 +20,7 @@ const C_OFD = 'C OFD, blocking';
 const CONTESTANTS: readonly Contestant[] = [
   cContestant(C_FLOCK, 'flock'),
   cContestant(C_OFD, 'ofd'),
+  cContestant('C OFD, a thread that wakes a loop', 'ofd', 'loop'),
   ...[OURS_FLOCK, OURS_OFD, FS_EXT, FS_NATIVE, OS_LOCK].map(name => nodeContestant(name, 'blocked')),
   flockCommand,
   ...[LOCKFILE, PROPER].map(name => nodeContestant(name, 'polling')),

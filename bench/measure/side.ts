@@ -52,9 +52,10 @@ export function nodeContestant(name: string, waits: Waits): Contestant {
   return {name, waits, start: async path => sideOf(await startModule('./contender.js', name, path))};
 }
 
-export function cContestant(name: string, kind: 'flock' | 'ofd'): Contestant {
+/** `side` blocks, `loop` has a thread that does, and a loop of events. */
+export function cContestant(name: string, kind: 'flock' | 'ofd', how: 'side' | 'loop' = 'side'): Contestant {
   const file = () => compile('contender');
-  return {name, waits: 'blocked', start: async path => sideOf(await start(file(), ['side', kind, path]))};
+  return {name, waits: 'blocked', start: async path => sideOf(await start(file(), [how, kind, path]))};
 }
 
 /** Python's filelock, as its documentation uses it. */
