@@ -10,6 +10,7 @@
 #include "environment.h"
 #include "fd.h"
 #include "file_lock.h"
+#include "has_name.h"
 #include "hold_supervisor.h"
 #include "lock_bit.h"
 #include "lock_survey.h"
@@ -37,14 +38,13 @@ Value Nothing(const CallbackInfo& info) { return info.Env().Undefined(); }
 
 // --- descriptors ---
 
-Value JsOpen(const CallbackInfo& info) {
-  Arguments arguments(info);
-  std::string path = arguments.Text("path");
-  int flags = arguments.Int("flags");
-  int mode = arguments.Int("mode");
-  if (arguments.failed()) return Nothing(info);
-  int fd = OrErrno(open(path.c_str(), flags | O_CLOEXEC, mode));
-  return Number(info, Environment::Of(info.Env())->Own(fd));
+napi_value JsOpen(napi_env env, napi_callback_info info) {
+  QuickArguments<3> arguments(env, info);
+  const char* path = arguments.Path(0);
+  int flags = arguments.Int(1, "flags");
+  int mode = arguments.Int(2, "mode");
+  if (arguments.failed()) return nullptr;
+  return arguments.Number(Environment::Of(env)->Own(OrErrno(open(path, flags | O_CLOEXEC, mode))));
 }
 
 napi_value JsClose(napi_env env, napi_callback_info info) {
@@ -56,24 +56,20 @@ napi_value JsClose(napi_env env, napi_callback_info info) {
 
 // --- locks ---
 
-LockRequest ReadRequest(Arguments* arguments) {
-  int fd = arguments->Int("fd");
-  auto kind = static_cast<LockKind>(arguments->Choice("kind", 2));
-  auto type = static_cast<LockType>(arguments->Choice("type", 2));
-  int64_t start = arguments->Integer("start");
-  int64_t length = arguments->Integer("length");
+LockRequest ReadRequest(QuickArguments<5>* arguments) {
+  int fd = arguments->Int(0, "fd");
+  auto kind = static_cast<LockKind>(arguments->Choice(1, "kind", 2));
+  auto type = static_cast<LockType>(arguments->Choice(2, "type", 2));
+  int64_t start = arguments->Integer(3, "start");
+  int64_t length = arguments->Integer(4, "length");
   return {fd, kind, type, start, length};
 }
 
 napi_value JsSetLock(napi_env env, napi_callback_info info) {
   QuickArguments<5> arguments(env, info);
-  int fd = arguments.Int(0, "fd");
-  auto kind = static_cast<LockKind>(arguments.Choice(1, "kind", 2));
-  auto type = static_cast<LockType>(arguments.Choice(2, "type", 2));
-  int64_t start = arguments.Integer(3, "start");
-  int64_t length = arguments.Integer(4, "length");
+  LockRequest request = ReadRequest(&arguments);
   if (arguments.failed()) return nullptr;
-  return arguments.Number(SetLock({fd, kind, type, start, length}));
+  return arguments.Number(SetLock(request));
 }
 
 // The lock of a whole file.
@@ -105,20 +101,37 @@ napi_value JsUnlockAndClose(napi_env env, napi_callback_info info) {
   return arguments.Number(UnlockAndClose(request));
 }
 
-Value JsGetLock(const CallbackInfo& info) {
-  Arguments arguments(info);
+// 1 or 0, or -errno.
+napi_value JsHasName(napi_env env, napi_callback_info info) {
+  QuickArguments<1> arguments(env, info);
+  int fd = arguments.Int(0, "fd");
+  if (arguments.failed()) return nullptr;
+  return arguments.Number(HasName(fd));
+}
+
+napi_value JsGetLock(napi_env env, napi_callback_info info) {
+  QuickArguments<5> arguments(env, info);
   LockRequest request = ReadRequest(&arguments);
-  if (arguments.failed()) return Nothing(info);
+  if (arguments.failed()) return nullptr;
   LockConflict conflict = {};
   int error = GetLock(request, &conflict);
-  if (error < 0) return Number(info, error);
-  if (!conflict.found) return Nothing(info);
-  Napi::Object result = Napi::Object::New(info.Env());
-  result["type"] = Number(info, static_cast<int>(conflict.type));
-  result["pid"] = Number(info, conflict.pid);
-  result["start"] = Number(info, conflict.start);
-  result["length"] = Number(info, conflict.length);
+  if (error < 0) return arguments.Number(error);
+  if (!conflict.found) return arguments.Undefined();
+  Napi::Object result = Napi::Object::New(env);
+  result["type"] = arguments.Number(static_cast<int>(conflict.type));
+  result["pid"] = arguments.Number(conflict.pid);
+  result["start"] = arguments.Number(conflict.start);
+  result["length"] = arguments.Number(conflict.length);
   return result;
+}
+
+LockRequest ReadRequest(Arguments* arguments) {
+  int fd = arguments->Int("fd");
+  auto kind = static_cast<LockKind>(arguments->Choice("kind", 2));
+  auto type = static_cast<LockType>(arguments->Choice("type", 2));
+  int64_t start = arguments->Integer("start");
+  int64_t length = arguments->Integer("length");
+  return {fd, kind, type, start, length};
 }
 
 class LockTask : public Task {
@@ -323,21 +336,43 @@ Value JsWriteAttribute(const CallbackInfo& info) {
   return Number(info, WriteAttribute(path, text));
 }
 
-Value JsSoftBitSet(const CallbackInfo& info) {
-  Arguments arguments(info);
-  std::string directory = arguments.Text("directory");
-  int64_t expected = arguments.Integer("expected");
-  int64_t next = arguments.Integer("next");
-  if (arguments.failed()) return Nothing(info);
-  return Number(info, SoftBitSet(directory, expected, next));
+napi_value JsReadOpenBit(napi_env env, napi_callback_info info) {
+  QuickArguments<1> arguments(env, info);
+  int fd = arguments.Int(0, "fd");
+  if (arguments.failed()) return nullptr;
+  return arguments.Number(ReadOpenBit(fd));
 }
 
-Value JsSoftBitClear(const CallbackInfo& info) {
-  Arguments arguments(info);
-  std::string directory = arguments.Text("directory");
-  int64_t epoch = arguments.Integer("epoch");
-  if (arguments.failed()) return Nothing(info);
-  return Number(info, SoftBitClear(directory, epoch));
+napi_value JsReadOpenEpoch(napi_env env, napi_callback_info info) {
+  QuickArguments<1> arguments(env, info);
+  int fd = arguments.Int(0, "fd");
+  if (arguments.failed()) return nullptr;
+  int64_t epoch = 0;
+  int error = ReadOpenEpoch(fd, &epoch);
+  return arguments.Number(error < 0 ? error : epoch);
+}
+
+napi_value JsSoftBitSet(napi_env env, napi_callback_info info) {
+  QuickArguments<4> arguments(env, info);
+  SoftBitFiles files = {arguments.Int(0, "bit"), arguments.Int(1, "epoch")};
+  int64_t expected = arguments.Integer(2, "expected");
+  int64_t next = arguments.Integer(3, "next");
+  if (arguments.failed()) return nullptr;
+  return arguments.Number(SoftBitSet(files, expected, next));
+}
+
+napi_value JsSoftBitClear(napi_env env, napi_callback_info info) {
+  QuickArguments<3> arguments(env, info);
+  SoftBitFiles files = {arguments.Int(0, "bit"), arguments.Int(1, "epoch")};
+  int64_t epoch = arguments.Integer(2, "expected");
+  if (arguments.failed()) return nullptr;
+  Environment* environment = Environment::Of(env);
+  if (!environment->Disown(files.bit)) return arguments.Number(-EBADF);
+  if (!environment->Disown(files.epoch)) {
+    close(files.bit);
+    return arguments.Number(-EBADF);
+  }
+  return arguments.Number(SoftBitClear(files, epoch));
 }
 
 Value JsSoftBitStage(const CallbackInfo& info) {
@@ -464,22 +499,41 @@ Value JsDrainCloseWatch(const CallbackInfo& info) {
   return Number(info, DrainCloseWatch(fd));
 }
 
-Value JsReadPage(const CallbackInfo& info) {
-  Arguments arguments(info);
-  std::string path = arguments.Text("path");
-  if (arguments.failed()) return Nothing(info);
-  std::string text;
-  int error = ReadPage(path.c_str(), &text);
-  if (error < 0) return Number(info, error);
-  return Napi::String::New(info.Env(), text);
+// Its text, or -errno.
+napi_value PageText(napi_env env, const Page& page, ssize_t length) {
+  napi_value result = nullptr;
+  if (length < 0)
+    napi_create_int32(env, static_cast<int>(length), &result);
+  else
+    napi_create_string_utf8(env, page.data(), static_cast<size_t>(length), &result);
+  return result;
 }
 
-Value JsWritePage(const CallbackInfo& info) {
-  Arguments arguments(info);
-  int fd = arguments.Int("fd");
-  std::string text = arguments.Text("text");
-  if (arguments.failed()) return Nothing(info);
-  return Number(info, WritePage(fd, text));
+napi_value JsReadPage(napi_env env, napi_callback_info info) {
+  QuickArguments<1> arguments(env, info);
+  const char* path = arguments.Path(0);
+  if (arguments.failed()) return nullptr;
+  Page page;
+  ssize_t length = ReadPage(path, &page);
+  return PageText(env, page, length);
+}
+
+napi_value JsReadOpenPage(napi_env env, napi_callback_info info) {
+  QuickArguments<1> arguments(env, info);
+  int fd = arguments.Int(0, "fd");
+  if (arguments.failed()) return nullptr;
+  Page page;
+  ssize_t length = ReadOpenPage(fd, &page);
+  return PageText(env, page, length);
+}
+
+napi_value JsWritePage(napi_env env, napi_callback_info info) {
+  QuickArguments<2> arguments(env, info);
+  Page page;
+  int fd = arguments.Int(0, "fd");
+  size_t length = arguments.Text(1, "text", &page);
+  if (arguments.failed()) return nullptr;
+  return arguments.Number(WritePage(fd, &page, length));
 }
 
 Value JsSetXattr(const CallbackInfo& info) {
@@ -537,8 +591,6 @@ struct Export {
 };
 
 constexpr Export kExports[] = {
-    {"open", JsOpen},
-    {"getLock", JsGetLock},
     {"waitLock", JsWaitLock},
     {"parseLocks", JsParseLocks},
     {"parseFdInfo", JsParseFdInfo},
@@ -554,8 +606,6 @@ constexpr Export kExports[] = {
     {"readEpoch", JsReadEpoch},
     {"readAttribute", JsReadAttribute},
     {"writeAttribute", JsWriteAttribute},
-    {"softBitSet", JsSoftBitSet},
-    {"softBitClear", JsSoftBitClear},
     {"softBitStage", JsSoftBitStage},
     {"softBitCommit", JsSoftBitCommit},
     {"startHoldSupervisor", JsStartHoldSupervisor},
@@ -564,8 +614,6 @@ constexpr Export kExports[] = {
     {"reapHoldSupervisor", JsReapHoldSupervisor},
     {"openCloseWatch", JsOpenCloseWatch},
     {"drainCloseWatch", JsDrainCloseWatch},
-    {"readPage", JsReadPage},
-    {"writePage", JsWritePage},
     {"setXattr", JsSetXattr},
     {"getXattr", JsGetXattr},
     {"peerCredentials", JsPeerCredentials},
@@ -579,11 +627,21 @@ struct QuickExport {
 };
 
 constexpr QuickExport kQuickExports[] = {
+    {"open", JsOpen},
     {"close", JsClose},
     {"setLock", JsSetLock},
     {"setWholeLock", JsSetWholeLock},
     {"lockPath", JsLockPath},
     {"unlockAndClose", JsUnlockAndClose},
+    {"getLock", JsGetLock},
+    {"readPage", JsReadPage},
+    {"readOpenPage", JsReadOpenPage},
+    {"writePage", JsWritePage},
+    {"hasName", JsHasName},
+    {"readOpenBit", JsReadOpenBit},
+    {"readOpenEpoch", JsReadOpenEpoch},
+    {"softBitSet", JsSoftBitSet},
+    {"softBitClear", JsSoftBitClear},
 };
 
 }  // namespace

@@ -4,6 +4,7 @@
 
 #include <napi.h>
 
+#include <algorithm>
 #include <array>
 #include <climits>
 #include <cmath>
@@ -13,6 +14,7 @@
 #include <vector>
 
 #include "file_lock.h"
+#include "page.h"
 
 namespace locksmith {
 
@@ -159,20 +161,31 @@ class QuickArguments {
     return {fd, static_cast<LockKind>(what / 3), static_cast<LockType>(what % 3), 0, 0};
   }
 
-  // Valid as long as this object. One that does not fit is cut off, and still longer than the kernel takes:
-  // ENAMETOOLONG.
+  // A string or a Buffer. Valid as long as this object. One that does not fit is cut off, and still longer
+  // than the kernel takes: ENAMETOOLONG.
   const char* Path(size_t index) {
     size_t length = 0;
-    napi_status status =
-        napi_get_value_string_utf8(env_, values_[index], path_.data(), path_.size(), &length);
-    if (status != napi_ok)
-      Fail("path", "a string");
-    else if (std::strlen(path_.data()) != length)
-      Fail("path", "without a NUL byte");
+    if (napi_get_value_string_utf8(env_, values_[index], path_.data(), path_.size(), &length) != napi_ok)
+      length = Bytes(index);
+    if (!failed_ && std::strlen(path_.data()) != length) Fail("path", "without a NUL byte");
     return path_.data();
   }
 
+  // Writes a text into a page; its length. One that does not fit is cut off, and still longer than a page.
+  size_t Text(size_t index, const char* name, Page* page) {
+    size_t length = 0;
+    if (napi_get_value_string_utf8(env_, values_[index], page->data(), page->size(), &length) != napi_ok)
+      Fail(name, "a string");
+    return length;
+  }
+
   bool failed() const { return failed_; }
+
+  napi_value Undefined() const {
+    napi_value result = nullptr;
+    napi_get_undefined(env_, &result);
+    return result;
+  }
 
   napi_value Number(int value) const {
     napi_value result = nullptr;
@@ -180,7 +193,27 @@ class QuickArguments {
     return result;
   }
 
+  napi_value Number(int64_t value) const {
+    napi_value result = nullptr;
+    napi_create_int64(env_, value, &result);
+    return result;
+  }
+
  private:
+  // Copies a Buffer to where the path is kept, as a string: its length.
+  size_t Bytes(size_t index) {
+    bool is_buffer = false;
+    void* data = nullptr;
+    size_t length = 0;
+    napi_is_buffer(env_, values_[index], &is_buffer);
+    if (!is_buffer || napi_get_buffer_info(env_, values_[index], &data, &length) != napi_ok)
+      return static_cast<size_t>(Fail("path", "a string or a Buffer"));
+    length = std::min(length, path_.size() - 1);
+    if (length > 0) std::memcpy(path_.data(), data, length);
+    path_[length] = '\0';
+    return length;
+  }
+
   // In UTF-8. Node-API cuts off before one that does not fit whole.
   static constexpr size_t kLongestCharacter = 4;
 

@@ -1,26 +1,24 @@
-// Fencing by inode. Whoever takes a soft bit from somebody else replaces both its files, `epoch` first and
-// `conf_locked` second; Set and Clear open `conf_locked` first and `epoch` second, and write only after they
-// have compared. So a process that was stopped anywhere in Set or Clear while the lock was taken from it
-// finds, when it goes on,
-//   - an old conf_locked and an old epoch: both its writes go to files that nobody reads any more;
-//   - an old conf_locked and a new epoch file: its comparison fails, the epoch is not the one it expects;
-//   - new files both: the same.
-// It can't have a new conf_locked and an old epoch, as that would be opened later and is replaced earlier.
-// It can meet the moment between the two renames, with the old epoch and a conf_locked that is about to go:
-// then it learns from the epoch file that it was replaced, and the bit that it wrote lasts until the second
-// rename.
+// Fencing by inode. Whoever takes a soft bit from somebody else replaces both its files. Its owner has opened
+// them when he had the guard and no record named him yet, when nobody could take anything from him. So what
+// he has open are the files in use or, from the moment when the lock was taken from him, two that nobody
+// reads any more: wherever he was stopped in Set or Clear meanwhile, he changes nothing when he goes on, and
+// learns it when he looks at their links at last. He can meet the moment between the two renames, when his
+// conf_locked is about to go: the bit that he wrote lasts until the second rename.
+//
+// Who opens them at another moment opens `conf_locked` first and `epoch` second, which are replaced in the
+// other order: so he can't have a new bit with an old epoch, which would be his own.
 //
 // Fencing by name. What is to replace them waits under names of its own (Stage) until it takes effect
 // (Commit): whoever removes these names in between has prevented it, also of a process that is stopped there.
 #include "lock_bit.h"
 
 #include <fcntl.h>
-#include <sys/stat.h>
 
 #include <charconv>
 
 #include "fd.h"
 #include "file_lock.h"
+#include "has_name.h"
 
 namespace locksmith {
 
@@ -62,43 +60,55 @@ int WriteText(int fd, const std::string& text, size_t before) {
 
 std::string EpochText(int64_t epoch) { return std::to_string(epoch) + "\n"; }
 
-// The two files of a soft bit, open for a change and locked against another one.
+// What the two files of a soft bit say, once they are locked against another change.
 struct SoftBit {
-  Fd bit;
-  Fd epoch;
   int value = 0;
   int64_t current = 0;
   size_t bit_size = 0;
   size_t epoch_size = 0;
 
-  int Open(const std::string& directory);
-  bool Replaced() const;
+  int LockAndRead(const SoftBitFiles& files);
 };
 
-bool HasNoName(const Fd& fd) {
-  struct stat status = {};
-  return fstat(fd.get(), &status) != 0 || status.st_nlink == 0;
-}
-
-bool SoftBit::Replaced() const { return HasNoName(bit) || HasNoName(epoch); }
-
-int SoftBit::Open(const std::string& directory) {
-  bit = Fd(OrErrno(open((directory + "/conf_locked").c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW)));
-  if (!bit.ok()) return bit.get();
-  epoch = Fd(OrErrno(open((directory + "/epoch").c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW)));
-  if (!epoch.ok()) return epoch.get();
-  int error = SetLock({bit.get(), LockKind::kOfd, LockType::kExclusive, 0, 0});
+int SoftBit::LockAndRead(const SoftBitFiles& files) {
+  int error = SetLock({files.bit, LockKind::kOfd, LockType::kExclusive, 0, 0});
   if (error < 0) return error == -EAGAIN ? -EBUSY : error;
-  if (Replaced()) return -ESTALE;
   std::string text;
-  error = ReadSmall(bit.get(), &text);
+  error = ReadSmall(files.bit, &text);
   if (error < 0) return error;
   value = ParseBit(text);
   if (value < 0) return value;
   bit_size = text.size();
-  error = ReadSmall(epoch.get(), &text);
+  error = ReadSmall(files.epoch, &text);
   epoch_size = text.size();
   return error < 0 ? error : ParseEpoch(text, &current);
+}
+
+// With the files locked.
+int Set(const SoftBitFiles& files, int64_t expected, int64_t next) {
+  SoftBit soft;
+  int error = soft.LockAndRead(files);
+  if (error < 0) return error;
+  if (soft.value == 1) return -EBUSY;
+  if (soft.current != expected) return -ESTALE;
+  // The epoch first: killed in between, the bit is clear and a higher epoch does no harm.
+  error = WriteText(files.epoch, EpochText(next), soft.epoch_size);
+  return error < 0 ? error : WriteText(files.bit, "1\n", soft.bit_size);
+}
+
+int Clear(const SoftBitFiles& files, int64_t epoch) {
+  SoftBit soft;
+  int error = soft.LockAndRead(files);
+  if (error < 0) return error;
+  if (soft.current != epoch) return -ESTALE;
+  if (soft.value == 0) return -EALREADY;
+  return WriteText(files.bit, "0\n", soft.bit_size);
+}
+
+// The result of a change, unless somebody has replaced the files: nobody reads what it wrote then.
+int UnlessReplaced(const SoftBitFiles& files, int result) {
+  bool current = HasName(files.bit) == 1 && HasName(files.epoch) == 1;
+  return current ? result : -ESTALE;
 }
 
 // A file written whole under another name, ready to replace `path`.
@@ -134,6 +144,18 @@ int ReadEpoch(const std::string& path, int64_t* epoch) {
   return error < 0 ? error : ParseEpoch(text, epoch);
 }
 
+int ReadOpenBit(int fd) {
+  std::string text;
+  int error = ReadSmall(fd, &text);
+  return error < 0 ? error : ParseBit(text);
+}
+
+int ReadOpenEpoch(int fd, int64_t* epoch) {
+  std::string text;
+  int error = ReadSmall(fd, &text);
+  return error < 0 ? error : ParseEpoch(text, epoch);
+}
+
 int WriteAttribute(const std::string& path, const std::string& text) {
   Fd fd(OrErrno(open(path.c_str(), O_WRONLY | O_CLOEXEC | O_NOFOLLOW)));
   if (!fd.ok()) return fd.get();
@@ -142,29 +164,17 @@ int WriteAttribute(const std::string& path, const std::string& text) {
   return count == static_cast<ssize_t>(text.size()) ? 0 : -EIO;
 }
 
-int SoftBitSet(const std::string& directory, int64_t expected, int64_t next) {
+int SoftBitSet(const SoftBitFiles& files, int64_t expected, int64_t next) {
   if (next <= expected) return -EINVAL;
-  SoftBit soft;
-  int error = soft.Open(directory);
-  if (error < 0) return error;
-  if (soft.value == 1) return -EBUSY;
-  if (soft.current != expected) return -ESTALE;
-  // The epoch first: killed in between, the bit is clear and a higher epoch does no harm.
-  error = WriteText(soft.epoch.get(), EpochText(next), soft.epoch_size);
-  if (error == 0) error = WriteText(soft.bit.get(), "1\n", soft.bit_size);
-  if (error < 0) return error;
-  return soft.Replaced() ? -ESTALE : 0;
+  int result = UnlessReplaced(files, Set(files, expected, next));
+  int unlocked = SetLock({files.bit, LockKind::kOfd, LockType::kUnlock, 0, 0});
+  return result < 0 ? result : unlocked;
 }
 
-int SoftBitClear(const std::string& directory, int64_t epoch) {
-  SoftBit soft;
-  int error = soft.Open(directory);
-  if (error < 0) return error;
-  if (soft.current != epoch) return -ESTALE;
-  if (soft.value == 0) return -EALREADY;
-  error = WriteText(soft.bit.get(), "0\n", soft.bit_size);
-  if (error < 0) return error;
-  return soft.Replaced() ? -ESTALE : 0;
+int SoftBitClear(const SoftBitFiles& files, int64_t epoch) {
+  Fd bit(files.bit);
+  Fd other(files.epoch);
+  return UnlessReplaced(files, Clear(files, epoch));
 }
 
 // Takes no lock on the bit: a frozen owner may have it. The guard keeps everybody else away.

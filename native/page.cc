@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
-#include <array>
 #include <cstring>
 
 #include "fd.h"
@@ -26,23 +25,21 @@ size_t WithoutPadding(const char* text, size_t length) {
 
 }  // namespace
 
-int ReadPage(const char* path, std::string* text) {
+ssize_t ReadPage(const char* path, Page* page) {
   Fd fd(OrErrno(open(path, O_RDONLY | O_CLOEXEC)));
-  if (!fd.ok()) return fd.get();
-  std::array<char, kPageSize + 1> page;
-  ssize_t count = OrErrno(read(fd.get(), page.data(), page.size()));
-  if (count < 0) return static_cast<int>(count);
-  text->assign(page.data(), WithoutPadding(page.data(), static_cast<size_t>(count)));
-  return 0;
+  return fd.ok() ? ReadOpenPage(fd.get(), page) : fd.get();
 }
 
-int WritePage(int fd, const std::string& text) {
-  if (text.size() >= kPageSize) return -EMSGSIZE;
-  std::array<char, kPageSize> page;
-  page.fill(' ');
-  text.copy(page.data(), text.size());
-  page.back() = '\n';
-  ssize_t written = OrErrno(pwrite(fd, page.data(), page.size(), 0));
+ssize_t ReadOpenPage(int fd, Page* page) {
+  ssize_t count = OrErrno(pread(fd, page->data(), page->size(), 0));
+  return count < 0 ? count : static_cast<ssize_t>(WithoutPadding(page->data(), static_cast<size_t>(count)));
+}
+
+int WritePage(int fd, Page* page, size_t length) {
+  if (length >= kPageSize) return -EMSGSIZE;
+  std::memset(page->data() + length, ' ', kPageSize - length - 1);
+  (*page)[kPageSize - 1] = '\n';
+  ssize_t written = OrErrno(pwrite(fd, page->data(), kPageSize, 0));
   if (written < 0) return static_cast<int>(written);
   struct stat status = {};
   if (fstat(fd, &status) != 0) return -errno;

@@ -154,7 +154,8 @@ async function makeOwner({system, name, paths, bit}: GuardedConfig): Promise<Pro
   const file = openRecord(paths.owner);
   file.write(record);
   file.close();
-  bit.set(before, record.epoch);
+  using open = bit.open();
+  open.set(before, record.epoch);
   return program;
 }
 

@@ -1,5 +1,5 @@
 /** In which order do bit and owner record name a new owner, so that nobody who is killed in between is taken for another? */
-import type {LockBit} from '../os/lock-bit.js';
+import type {BitKind} from '../os/lock-bit.js';
 import type {System} from '../os/system.js';
 import {nextEpoch, noteEpoch} from './epoch.js';
 
@@ -7,7 +7,9 @@ export interface ChangeOfHands {
   readonly system: System;
   /** Durable root. */
   readonly state: string;
-  readonly bit: LockBit;
+  readonly kind: BitKind;
+  /** Epoch of the bit. */
+  readonly before: number;
   /** Epoch on record. */
   readonly recorded: number;
   /** Takes the bit by comparison with `expected`; returns the epoch that is then in force. */
@@ -22,10 +24,9 @@ export interface ChangeOfHands {
  * holds the guard. Returns the epoch in force.
  */
 export async function changeHands(change: ChangeOfHands): Promise<number> {
-  const {system, state, bit, recorded, take, write} = change;
-  const before = bit.epoch();
+  const {system, state, kind, before, recorded, take, write} = change;
   const current = Math.max(before, recorded);
-  if (bit.kind === 'soft') {
+  if (kind === 'soft') {
     const next = await nextEpoch(system, state, current);
     write(next);
     return take(before, next);

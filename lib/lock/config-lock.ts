@@ -5,11 +5,11 @@ import {once} from 'node:events';
 import {basename} from 'node:path';
 import {isLockError, LockError} from '../errors.js';
 import {type LockEvent, tell} from '../os/events.js';
-import type {LockBit} from '../os/lock-bit.js';
+import type {LockBit, OpenBit} from '../os/lock-bit.js';
 import {LockFile, WHOLE} from '../os/lock-file.js';
 import {type System, system as ourSystem} from '../os/system.js';
 import {hasCode} from '../os/system-error.js';
-import {enqueue} from '../os/wait-queue.js';
+import {WaitQueues} from '../os/wait-queue.js';
 import {changeHands} from './change-hands.js';
 import {markOwner} from './guard.js';
 import {enter, isClosed, leave, tryEnter, waitUntilOpen} from './gate.js';
@@ -31,6 +31,7 @@ import {
   openRecord,
   ownerFor,
   type OwnerRecord,
+  MISSING,
   readRecord,
   type ReadRecord,
   type RecordFile,
@@ -66,6 +67,15 @@ export interface Cycle extends Disposable, AsyncDisposable {
   readonly descriptors: readonly [gate: number];
   leave(): void;
 }
+
+/** What the owner changes, open from the first look to the release. */
+interface Files {
+  readonly openBit: OpenBit;
+  readonly recordFile: RecordFile;
+}
+
+/** By lock and what is done about orphans. */
+const acquirers = new WaitQueues();
 
 function cycleOn(gate: LockFile): Cycle {
   const end = () => leave(gate);
@@ -109,7 +119,7 @@ export class ConfigLock {
     const {signal, onOrphan = 'fail'} = options;
     // One of them stands before gate, guard and orphan for all, so that a recovery meets a few contenders, however many wait.
     const key = `${this.paths.directory} ${typeof onOrphan === 'string' ? onOrphan : 'act'}`;
-    return enqueue({key, shared: false, range: WHOLE, signal}, () => this.#acquireFirst(options));
+    return acquirers.enqueue({key, shared: false, range: WHOLE, signal}, () => this.#acquireFirst(options));
   }
 
   async #acquireFirst({purpose = '', signal, onOrphan = 'fail'}: AcquireOptions): Promise<OwnedConfig> {
@@ -254,25 +264,49 @@ export class ConfigLock {
         path: this.paths.guard,
       });
     for (;;) {
-      const found = this.readRecord();
       if (this.#isTaken()) return undefined;
-      if (this.bit.read() === 1) throw this.#orphaned(found);
-      if (found.state === 'unreadable') throw this.#ownerUnknown(found.why);
+      const files = this.#openFiles();
+      let owned: OwnedConfig | undefined;
       try {
-        return await this.#setBit(guard, gate, purpose, found);
+        owned = await this.#setBit(guard, gate, purpose, files);
+        return owned;
       } catch (error) {
         // The guard keeps out all but those who set the kernel's bit without it: then look again.
         const outpaced = this.bit.kind === 'kernel' && hasCode(error, 'EBUSY', 'EOWNERDEAD');
         if (!outpaced) throw error;
+      } finally {
+        if (!owned) closeFiles(files);
       }
     }
   }
 
-  async #setBit(guard: LockFile, gate: LockFile, purpose: string, found: OwnerRecord): Promise<OwnedConfig> {
-    const {bit, file, name, paths, system} = this;
+  #openFiles(): Files {
+    const openBit = this.bit.open();
+    let recordFile: RecordFile | undefined;
+    try {
+      recordFile = openRecord(this.paths.owner);
+      return {openBit, recordFile};
+    } catch (error) {
+      if (hasCode(error, 'ENOENT')) this.#checkFree(openBit, MISSING);
+      throw error;
+    } finally {
+      if (!recordFile) openBit.close();
+    }
+  }
+
+  /** Throws what keeps whoever has the guard from becoming the owner; else gives the record that he found. */
+  #checkFree(openBit: OpenBit, found: ReadRecord): OwnerRecord {
+    if (openBit.read() === 1) throw this.#orphaned(found);
+    if (found.state === 'unreadable') throw this.#ownerUnknown(found.why);
+    return found;
+  }
+
+  async #setBit(guard: LockFile, gate: LockFile, purpose: string, files: Files): Promise<OwnedConfig> {
+    const {bit, file, name, system} = this;
+    const {openBit, recordFile} = files;
+    const found = this.#checkFree(openBit, recordFile.read());
     const owner = ownerFor(system, purpose);
     const record = (epoch: number): OwnedRecord => ({v: 1, state: 'owned', lock: name, epoch, owner});
-    const recordFile = openRecord(paths.owner);
     let set: number | undefined;
     let written: OwnedRecord | undefined;
     this.tell({event: 'acquiring'});
@@ -280,9 +314,10 @@ export class ConfigLock {
       const epoch = await changeHands({
         system,
         state: this.roots.state,
-        bit,
+        kind: bit.kind,
+        before: openBit.epoch(),
         recorded: found.epoch,
-        take: (expected, next) => (set = bit.set(expected, next)),
+        take: (expected, next) => (set = openBit.set(expected, next)),
         write: next => {
           const named = record(next);
           recordFile.write(named);
@@ -293,15 +328,15 @@ export class ConfigLock {
       this.tell({event: 'acquired', epoch, identity: owner.identity});
       return new OwnedConfig({
         file,
-        ownerPath: paths.owner,
+        directory: this.paths.directory,
         bit,
         guard,
         gate,
-        recordFile,
+        ...files,
         record: record(epoch),
       });
     } catch (error) {
-      this.#withdraw(recordFile, written, set);
+      this.#withdraw(files, written, set);
       throw this.#isOvertaking(error) ? this.#overtaken(found.epoch) : error;
     }
   }
@@ -311,15 +346,14 @@ export class ConfigLock {
    * say), and takes back the record's word. We live on and may come again for the guard; on record as the owner, we could be taken for one
    * before we are.
    */
-  #withdraw(recordFile: RecordFile, written: OwnedRecord | undefined, set: number | undefined): void {
+  #withdraw(files: Files, written: OwnedRecord | undefined, set: number | undefined): void {
     try {
-      if (set !== undefined) this.bit.clear(set);
+      if (set !== undefined) files.openBit.clear(set);
     } catch (error) {
       if (!hasCode(error, 'ESTALE')) throw error;
     } finally {
       if (written) this.tell({event: 'resigning', epoch: written.epoch});
-      if (written) resign(recordFile, written);
-      recordFile.close();
+      if (written) resign(files.recordFile, written);
     }
   }
 
@@ -383,6 +417,11 @@ export class ConfigLock {
       watcher.close();
     }
   }
+}
+
+function closeFiles({openBit, recordFile}: Files): void {
+  openBit.close();
+  recordFile.close();
 }
 
 function giveBack(guard: LockFile, gate: LockFile): void {

@@ -57,7 +57,8 @@ export async function reserveEpoch(system: System, state: string): Promise<numbe
 /** The epoch after `current`: the next of its block, or the first of a new block when that one is used up. */
 export async function nextEpoch(system: System, state: string, current: number): Promise<number> {
   const next = current + 1;
-  return next % BLOCK === 0 ? reserveEpoch(system, state) : next;
+  // Not by %, which takes longer for a number of this size than all else here.
+  return Math.floor(next / BLOCK) * BLOCK === next ? reserveEpoch(system, state) : next;
 }
 
 /**

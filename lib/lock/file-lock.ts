@@ -4,7 +4,7 @@ import {LockError} from '../errors.js';
 import {LockFile, type LockKind, type LockMode, type PathLock, WHOLE} from '../os/lock-file.js';
 import {LOCK_KIND} from '../os/native.js';
 import {forget, shoutIfDropped} from './dropped.js';
-import {anyQueued, type Range} from '../os/wait-queue.js';
+import type {Range} from '../os/wait-queue.js';
 
 export interface FileLockOptions {
   /** `ofd` (default), `flock` (as flock(1) takes it), or `posix`, which falls when any descriptor of the file is closed in this process. */
@@ -135,7 +135,7 @@ export async function lock(path: string, options: WaitOptions = {}): Promise<Fil
   signal?.throwIfAborted();
   for (;;) {
     // Who waits already comes first.
-    const found = anyQueued() ? 'taken' : LockFile.lockPath(path, request);
+    const found = LockFile.anyWaits ? 'taken' : LockFile.lockPath(path, request);
     const file = found === 'taken' ? await waitFor(path, request, signal) : found;
     if (file instanceof LockFile) return new FileLock(file, request.mode, request.range);
   }

@@ -1,29 +1,23 @@
 /** What may the owner of a configuration do? Update it, check its fence, and release: one acquisition, from bit to bit. */
-import {dirname} from 'node:path';
 import {LockError} from '../errors.js';
 import {type LockEvent, tell} from '../os/events.js';
-import type {LockBit} from '../os/lock-bit.js';
+import type {LockBit, OpenBit} from '../os/lock-bit.js';
 import type {LockFile} from '../os/lock-file.js';
 import {hasCode} from '../os/system-error.js';
 import {forget, shoutIfDropped} from './dropped.js';
 import {leave} from './gate.js';
-import {
-  type Owner,
-  type OwnedRecord,
-  type PlannedUpdate,
-  readRecord,
-  type RecordFile,
-  resign,
-} from './owner-record.js';
+import {type Owner, type OwnedRecord, type PlannedUpdate, type RecordFile, resign} from './owner-record.js';
 import {type NextContent, type UpdateOptions, type UpdateResult, updateConfig} from './update.js';
 
 /** What an acquisition consists of. */
 export interface Acquisition {
   readonly file: string;
-  readonly ownerPath: string;
+  /** The lock's own, RUN/locks/NAME. */
+  readonly directory: string;
   readonly bit: LockBit;
   readonly guard: LockFile;
   readonly gate: LockFile;
+  readonly openBit: OpenBit;
   readonly recordFile: RecordFile;
   readonly record: OwnedRecord;
 }
@@ -74,10 +68,9 @@ export class OwnedConfig {
   /** Throws ERR_FENCED when somebody took the lock away meanwhile, ERR_RELEASED after the release. */
   checkFence(): void {
     this.#mustBeHeld();
-    const record = readRecord(this.#held.ownerPath);
-    const now = this.#held.bit.epoch();
-    if (now !== this.epoch || record.state !== 'owned' || record.epoch !== this.epoch)
-      throw this.#fenced(now);
+    const {bit, recordFile} = this.#held;
+    const now = bit.epoch();
+    if (now !== this.epoch || !recordFile.isCurrent()) throw this.#fenced(now);
   }
 
   /** Changes the content: see updateConfig. */
@@ -103,11 +96,12 @@ export class OwnedConfig {
   async release(): Promise<void> {
     if (this.#released) return;
     forget(this);
-    const {bit, recordFile, guard, gate, record} = this.#held;
+    const {bit, openBit, recordFile, guard, gate, record} = this.#held;
     try {
-      this.checkFence();
+      // Whoever takes the lock away by force replaces one of them first; the other one is compared when the bit is cleared.
+      if (!recordFile.isCurrent()) throw this.#fenced(bit.epoch());
       this.tell({event: 'releasing', epoch: this.epoch});
-      bit.clear(this.epoch);
+      openBit.clear(this.epoch);
       recordFile.write({v: 1, state: 'free', lock: record.lock, epoch: record.epoch});
       this.tell({event: 'released', epoch: this.epoch});
     } catch (error) {
@@ -116,6 +110,7 @@ export class OwnedConfig {
       throw hasCode(error, 'ESTALE', 'EALREADY') ? this.#fenced(bit.epoch()) : error;
     } finally {
       this.#released = true;
+      openBit.close();
       recordFile.close();
       guard.close();
       leave(gate);
@@ -124,7 +119,7 @@ export class OwnedConfig {
 
   /** Tells what is done to the lock, see events.ts. */
   tell(event: LockEvent): void {
-    tell(dirname(this.#held.ownerPath), event);
+    tell(this.#held.directory, event);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -5,7 +5,7 @@ import {LockError} from '../errors.js';
 import {native} from '../os/native.js';
 import {type Identity, ourselves} from '../os/process.js';
 import {change, type Confirm} from '../os/staged.js';
-import {check, hasCode} from '../os/system-error.js';
+import {check, errnoOf, hasCode} from '../os/system-error.js';
 import type {System} from '../os/system.js';
 
 /** One incarnation of one process on one node. */
@@ -60,6 +60,7 @@ export type ReadRecord = OwnerRecord | {readonly state: 'unreadable'; readonly w
  * can tear one that was there before.
  */
 const SIZE = 4096;
+const TOO_LONG = -errnoOf('EMSGSIZE');
 const MAX_EXE = 1024;
 
 /** Longest purpose, in characters. */
@@ -76,12 +77,7 @@ function sumOf(body: string): string {
 /** A record as one line. */
 function encodeLine(record: OwnerRecord): string {
   const body = JSON.stringify(record);
-  const line = `${body.slice(0, -1)}${SUM}${sumOf(body)}"}`;
-  if (Buffer.byteLength(line) >= SIZE)
-    throw new LockError('ERR_ARGUMENT', 'the owner record does not fit; give a shorter purpose', {
-      lock: record.lock,
-    });
-  return line;
+  return `${body.slice(0, -1)}${SUM}${sumOf(body)}"}`;
 }
 
 /** The text of a record: padded with spaces to its fixed size. */
@@ -107,25 +103,34 @@ function unreadable(why: string): ReadRecord {
   return {state: 'unreadable', why};
 }
 
-/** Reads a record by path. A reader may meet a writer in the middle, so a torn one is read again. */
-export function readRecord(path: string): ReadRecord {
-  let record = unreadable('it was never read');
-  for (let attempt = 0; attempt < 3; attempt++) {
-    try {
-      record = decodeRecord(check<string>(native.readPage(path), 'read', path));
-    } catch (error) {
-      if (hasCode(error, 'ENOENT')) return unreadable('it is missing');
-      throw error;
-    }
-    if (record.state !== 'unreadable') break;
-  }
+/** What a record that is not there is read as. */
+export const MISSING: ReadRecord = unreadable('it is missing');
+
+/** A reader may meet a writer in the middle, so a torn record is read again. */
+function readAgain(read: () => string): ReadRecord {
+  let record = decodeRecord(read());
+  for (let again = 0; again < 2 && record.state === 'unreadable'; again++) record = decodeRecord(read());
   return record;
+}
+
+/** Reads a record by path. */
+export function readRecord(path: string): ReadRecord {
+  try {
+    return readAgain(() => check<string>(native.readPage(path), 'read', path));
+  } catch (error) {
+    if (hasCode(error, 'ENOENT')) return MISSING;
+    throw error;
+  }
 }
 
 /** The owner record of a process that holds the guard, on a descriptor opened while it holds it. */
 export interface RecordFile {
+  read(): ReadRecord;
   /** Throws SystemError: ESTALE when a forced handover has replaced the file. */
   write(record: OwnerRecord): void;
+  /** False when a forced handover has replaced the file. */
+  isCurrent(): boolean;
+  /** Closing twice does nothing. */
   close(): void;
 }
 
@@ -134,13 +139,17 @@ export interface RecordFile {
  * goes to an inode that nobody reads any more.
  */
 export function openRecord(path: string): RecordFile {
-  const fd = check<number>(native.open(path, constants.O_WRONLY | constants.O_NOFOLLOW, 0), 'open', path);
+  const fd = check<number>(native.open(path, constants.O_RDWR | constants.O_NOFOLLOW, 0), 'open', path);
+  let closed = false;
   return {
+    read: () => readAgain(() => check<string>(native.readOpenPage(fd), 'read', path)),
     write(record) {
       writeWhole(fd, path, record);
     },
+    isCurrent: () => check<number>(native.hasName(fd), 'stat', path) === 1,
     close() {
-      native.close(fd);
+      if (!closed) native.close(fd);
+      closed = true;
     },
   };
 }
@@ -157,9 +166,17 @@ export function resign(file: RecordFile, record: OwnedRecord): void {
   }
 }
 
-/** Throws ENOSPC when it came out short, ESTALE when the file was replaced: then nobody reads what was written. */
+/**
+ * Throws ERR_ARGUMENT when it does not fit; SystemError: ENOSPC when it came out short, ESTALE when the file was replaced, and nobody
+ * reads what was written.
+ */
 function writeWhole(fd: number, path: string, record: OwnerRecord): void {
-  check(native.writePage(fd, encodeLine(record)), 'write', path);
+  const result = native.writePage(fd, encodeLine(record));
+  if (result === TOO_LONG)
+    throw new LockError('ERR_ARGUMENT', 'the owner record does not fit; give a shorter purpose', {
+      lock: record.lock,
+    });
+  check(result, 'write', path);
 }
 
 /** Where a record waits that is to replace the one at `path`; see staged.ts. */

@@ -1,7 +1,7 @@
 /** How is a lock bit of the kernel module used? Its files mean what docs/sysfs-locks says. */
 import {accessSync, constants, existsSync} from 'node:fs';
 import {join} from 'node:path';
-import type {BitOwner, LockBit} from './lock-bit.js';
+import type {BitOwner, LockBit, OpenBit} from './lock-bit.js';
 import {native} from './native.js';
 import type {System} from './system.js';
 import {check, errnoOf, hasCode, SystemError} from './system-error.js';
@@ -61,23 +61,31 @@ export function kernelBit(root: string, name: string): LockBit {
   const directory = join(root, name);
   const file = (attribute: string) => join(directory, attribute);
   const path = file('conf_locked');
+  const readValue = () => check<0 | 1>(native.readBit(path), 'read', path);
   const epoch = () => readEpoch(file('epoch'));
-  return {
-    kind: 'kernel',
-    directory,
-    path,
-    read: () => check<0 | 1>(native.readBit(path), 'read', path),
+  const release = (known: number) => write(file('release'), known);
+  // The kernel knows whose it is: nothing needs to stay open for that.
+  const open: OpenBit = {
+    read: readValue,
     epoch,
-    owner: () => parseOwner(read(file('owner')), file('owner')),
     set(expected, next) {
       if (epoch() !== expected) throw new SystemError(errnoOf('ESTALE'), 'write', path);
       raiseEpochs(root, next);
       write(path, 1);
       return epoch();
     },
-    clear(known) {
-      write(file('release'), known);
-    },
+    clear: release,
+    close() {},
+    [Symbol.dispose]() {},
+  };
+  return {
+    kind: 'kernel',
+    directory,
+    path,
+    read: readValue,
+    epoch,
+    owner: () => parseOwner(read(file('owner')), file('owner')),
+    open: () => open,
     handover(expected, next, {forced, confirm}) {
       raiseEpochs(root, next);
       confirm();
@@ -86,7 +94,7 @@ export function kernelBit(root: string, name: string): LockBit {
     },
     clearConfirmed(known, confirm) {
       confirm();
-      write(file('release'), known);
+      release(known);
     },
     staged: [],
   };

@@ -15,6 +15,25 @@ export interface BitOwner {
   readonly alive: boolean;
 }
 
+/** A bit in the hands of its owner: to set, and to clear, until somebody takes it from him. */
+export interface OpenBit extends Disposable {
+  read(): 0 | 1;
+  /** As it was set; once it was taken by force, that of a soft bit is the old one for ever. */
+  epoch(): number;
+  /**
+   * Test-and-set; returns the epoch that is now in force: `next` of a soft bit, at least `next` of the kernel's. EBUSY: it is
+   * set. EOWNERDEAD: it is set, and the kernel knows that its owner is dead. ESTALE: the epoch is not `expected`.
+   */
+  set(expected: number, next: number): number;
+  /**
+   * Compare-and-clear, and closes it whatever comes of that. ESTALE: the epoch is another. EALREADY: it is clear. EBUSY: the kernel knows
+   * that another owner lives.
+   */
+  clear(epoch: number): void;
+  /** Closing twice does nothing. */
+  close(): void;
+}
+
 /** The bit of one lock: survives whoever set it. All methods throw SystemError for what the kernel refuses. */
 export interface LockBit {
   readonly kind: BitKind;
@@ -27,15 +46,10 @@ export interface LockBit {
   epoch(): number;
   /** Who set the bit: null when it is clear, undefined where nobody keeps that (soft bits). */
   owner(): BitOwner | null | undefined;
+  /** For whoever is to become its owner, and stays it until it is closed. */
+  open(): OpenBit;
   /**
-   * Test-and-set; returns the epoch that is now in force: `next` of a soft bit, at least `next` of the kernel's. EBUSY: it is
-   * set. EOWNERDEAD: it is set, and the kernel knows that its owner is dead. ESTALE: the epoch is not `expected`.
-   */
-  set(expected: number, next: number): number;
-  /** Compare-and-clear. ESTALE: the epoch is another. EALREADY: it is clear. EBUSY: the kernel knows that another owner lives. */
-  clear(epoch: number): void;
-  /**
-   * Compares the epoch and raises it while the bit stays 1; returns the epoch in force, as `set` does. ESTALE as above. The kernel
+   * Compares the epoch and raises it while the bit stays 1; returns the epoch in force, as OpenBit.set does. ESTALE as above. The kernel
    * refuses to take from a living owner (EBUSY) unless it is forced, and wants CAP_SYS_ADMIN for that (EPERM).
    */
   handover(
@@ -43,7 +57,7 @@ export interface LockBit {
     next: number,
     how: {readonly forced: boolean; readonly confirm: Confirm},
   ): number;
-  /** As `clear`, by whoever took the bit over with `handover`, who has the guard. */
+  /** As OpenBit.clear, by whoever took the bit over with `handover`, who has the guard. */
   clearConfirmed(epoch: number, confirm: Confirm): void;
   /** Where the next state of the bit waits until it is confirmed, see staged.ts; none for the kernel's, which changes at a write. */
   readonly staged: readonly string[];

@@ -2,7 +2,7 @@
 import {constants, fstatSync, statSync} from 'node:fs';
 import {type Conflict, LOCK_FAILED, LOCK_KIND, LOCK_TYPE, native} from './native.js';
 import {check, errnoOf, SystemError} from './system-error.js';
-import {anyQueued, enqueue, isQueued, type Range} from './wait-queue.js';
+import {type Range, WaitQueues} from './wait-queue.js';
 
 export type LockKind = keyof typeof LOCK_KIND;
 export type LockMode = 'shared' | 'exclusive';
@@ -19,6 +19,9 @@ const ECANCELED = -errnoOf('ECANCELED');
 const ESTALE = -errnoOf('ESTALE');
 const SYSCALL = {ofd: 'fcntl', flock: 'flock', posix: 'fcntl'} as const;
 const DONE = Promise.resolve();
+
+/** By device and inode. */
+const waiters = new WaitQueues();
 
 /** How a lock is taken by its path; see LockFile.lockPath. */
 export interface PathLock {
@@ -55,6 +58,11 @@ export class LockFile {
   /** The key that a LockFile on this path has now. */
   static keyOf(path: string): string {
     return inodeKey(statSync(path, {bigint: true}));
+  }
+
+  /** True when somebody of this process waits for any file, so that others may have to queue. */
+  static get anyWaits(): boolean {
+    return !waiters.empty;
   }
 
   /** Opens a file; `flags` as in open(2), by default read and write. Throws SystemError. */
@@ -123,27 +131,19 @@ export class LockFile {
    * Rejects with signal.reason when aborted, and then holds nothing of that range.
    */
   wait(mode: LockMode, options: {range?: Range; signal?: AbortSignal | undefined} = {}): Promise<void> {
-    // Nobody to wait for: then nothing is made that is not needed, not even a promise.
-    if (options.signal === undefined && !anyQueued())
-      try {
-        if (this.try(mode, options.range)) return DONE;
-      } catch (error) {
-        return Promise.reject(error);
-      }
-    return this.#wait(mode, options);
-  }
-
-  async #wait(
-    mode: LockMode,
-    {range = WHOLE, signal}: {range?: Range; signal?: AbortSignal | undefined},
-  ): Promise<void> {
-    signal?.throwIfAborted();
-    if (!isQueued(this.key) && this.try(mode, range)) return;
-    await enqueue({key: this.key, shared: mode === 'shared', range, signal}, async () => {
+    const {range = WHOLE, signal} = options;
+    try {
+      signal?.throwIfAborted();
+      // Nobody to wait for: then nothing is made that is not needed, not even a promise.
+      if ((waiters.empty || !waiters.has(this.key)) && this.try(mode, range)) return DONE;
+    } catch (error) {
+      return Promise.reject(error);
+    }
+    // Few promises in a row: each is a step more between the kernel's word and the caller.
+    return waiters.enqueue({key: this.key, shared: mode === 'shared', range, signal}, () => {
       // It may have been aborted between its turn and this line, when nobody listened.
       signal?.throwIfAborted();
-      if (this.try(mode, range)) return;
-      await this.#block(mode, range, signal);
+      return this.try(mode, range) ? DONE : this.#block(mode, range, signal);
     });
   }
 
@@ -201,7 +201,7 @@ export class LockFile {
 
   /** False when the path no longer names this inode: it was replaced or removed. */
   isCurrent(): boolean {
-    return fstatSync(this.fd).nlink > 0;
+    return check<number>(native.hasName(this.fd), 'stat', this.path) === 1;
   }
 
   get closed(): boolean {

@@ -218,10 +218,13 @@ export interface Native {
   readAttribute(path: string): string | number;
   /** Writes a whole attribute in one write(2), as sysfs wants it. */
   writeAttribute(path: string, text: string): number;
-  /** Soft bit, test-and-set: -EBUSY when set (or being changed), -ESTALE when its epoch is not `expected`. */
-  softBitSet(directory: string, expected: number, next: number): number;
-  /** Soft bit, compare-and-clear: -ESTALE when its epoch is not `epoch` or somebody replaced it meanwhile. */
-  softBitClear(directory: string, epoch: number): number;
+  /** readBit and readEpoch of a file that is open. */
+  readOpenBit(fd: number): number;
+  readOpenEpoch(fd: number): number;
+  /** Soft bit, test-and-set, on its two files: -EBUSY when set (or being changed), -ESTALE when its epoch is not `expected` or somebody replaced it. */
+  softBitSet(bit: number, epoch: number, expected: number, next: number): number;
+  /** Soft bit, compare-and-clear: -ESTALE when its epoch is not `expected` or somebody replaced it. Closes both files in any case. */
+  softBitClear(bit: number, epoch: number, expected: number): number;
   /**
    * Soft bit, taken from somebody else: compares the epoch and writes the files that are to replace both of its own, `.epoch.new` and
    * `.conf_locked.new`. To stay 1 it needs a higher epoch, to become 0 the same one. -ESTALE, -EALREADY as above.
@@ -258,6 +261,8 @@ export interface Native {
 
   /** The text of a record file, without the padding at its end (native/page.h). */
   readPage(path: string): string | number;
+  /** The same of a file that is open. */
+  readOpenPage(fd: number): string | number;
   /** Writes a record, padded to a whole page, in one write(2): -EMSGSIZE, -ENOSPC when it came out short, -ESTALE when the file was replaced. */
   writePage(fd: number, text: string): number;
 
@@ -270,6 +275,8 @@ export interface Native {
   /** Sends one datagram to a systemd notify socket; a leading @ names an abstract one. */
   notify(socket: string, message: string): number;
 
+  /** 1, or 0 for an open file that was replaced or removed (fstat(2)). */
+  hasName(fd: number): number;
   /** setLock for a whole file in the quickest way; `what` is 3 * LOCK_KIND + LOCK_TYPE. */
   setWholeLock(fd: number, what: number): number;
   /**

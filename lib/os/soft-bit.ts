@@ -1,10 +1,58 @@
 /** How is a lock bit kept where the kernel keeps none? As two plain files, which know no owner. */
-import {existsSync, mkdirSync, renameSync, writeFileSync} from 'node:fs';
+import {constants, existsSync, mkdirSync, renameSync, writeFileSync} from 'node:fs';
 import {join} from 'node:path';
-import type {LockBit} from './lock-bit.js';
+import type {LockBit, OpenBit} from './lock-bit.js';
 import {native} from './native.js';
 import {change, type Confirm} from './staged.js';
 import {check} from './system-error.js';
+
+const FLAGS = constants.O_RDWR | constants.O_NOFOLLOW;
+
+/** Both files of a bit, which who takes it by force replaces: what is written to these then is nobody's any more. */
+class OpenSoftBit implements OpenBit {
+  readonly #path: string;
+  readonly #bit: number;
+  readonly #epoch: number;
+  #closed = false;
+
+  /** In this order (native/lock_bit.cc). */
+  constructor(path: string, epochPath: string) {
+    this.#path = path;
+    this.#bit = check<number>(native.open(path, FLAGS, 0), 'open', path);
+    const epoch = native.open(epochPath, FLAGS, 0);
+    if (epoch < 0) native.close(this.#bit);
+    this.#epoch = check<number>(epoch, 'open', epochPath);
+  }
+
+  read(): 0 | 1 {
+    return check<0 | 1>(native.readOpenBit(this.#bit), 'read', this.#path);
+  }
+
+  epoch(): number {
+    return check<number>(native.readOpenEpoch(this.#epoch), 'read', this.#path);
+  }
+
+  set(expected: number, next: number): number {
+    check(native.softBitSet(this.#bit, this.#epoch, expected, next), 'write', this.#path);
+    return next;
+  }
+
+  clear(epoch: number): void {
+    this.#closed = true;
+    check(native.softBitClear(this.#bit, this.#epoch, epoch), 'write', this.#path);
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    native.close(this.#epoch);
+    native.close(this.#bit);
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+}
 
 export function softBit(root: string, name: string): LockBit {
   const directory = join(root, name);
@@ -25,13 +73,7 @@ export function softBit(root: string, name: string): LockBit {
     read: () => check<0 | 1>(native.readBit(path), 'read', path),
     epoch: () => check<number>(native.readEpoch(epochPath), 'read', epochPath),
     owner: () => undefined,
-    set(expected, next) {
-      check(native.softBitSet(directory, expected, next), 'write', path);
-      return next;
-    },
-    clear(epoch) {
-      check(native.softBitClear(directory, epoch), 'write', path);
-    },
+    open: () => new OpenSoftBit(path, epochPath),
     handover(expected, next, {confirm}) {
       replace(expected, next, 1, confirm);
       return next;

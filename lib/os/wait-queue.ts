@@ -1,4 +1,4 @@
-/** Whose turn is it within this process? One queue for each file: first come, first served, one thread at a time. */
+/** Whose turn is it within this process? One queue for each file or lock: first come, first served, one thread at a time. */
 
 /** Bytes `start` to `start + length`; length 0 reaches to the end of the file, however long it grows. */
 export interface Range {
@@ -6,7 +6,7 @@ export interface Range {
   readonly length: number;
 }
 
-/** A request to lock a range of a file. */
+/** A request to lock a range of what the key names. */
 export interface Turn {
   readonly key: string;
   readonly shared: boolean;
@@ -23,8 +23,8 @@ interface Entry {
   /** The last of those before it that it conflicts with, and so waits for. */
   obstacle: Entry | undefined;
   /** Whose obstacle this is. */
-  readonly waiting: Set<Entry>;
-  start(): void;
+  waiting: Set<Entry> | undefined;
+  start: () => void;
 }
 
 /** First come, first served. Whoever conflicts with nobody before him acts, and stays in it until he has done. */
@@ -35,12 +35,12 @@ class Queue {
     return this.#last === undefined;
   }
 
-  /** Adds an entry, and starts it when nobody is in its way. */
-  add(entry: Entry): void {
+  /** Adds an entry; true when nobody is in its way. */
+  add(entry: Entry): boolean {
     entry.earlier = this.#last;
     if (this.#last) this.#last.later = entry;
     this.#last = entry;
-    if (!waitFor(entry, entry.earlier)) entry.start();
+    return !waitFor(entry, entry.earlier);
   }
 
   /** Removes an entry. Those that it kept waiting look for another obstacle, or start. */
@@ -49,12 +49,10 @@ class Queue {
     if (earlier) earlier.later = later;
     if (later) later.earlier = earlier;
     else this.#last = earlier;
-    entry.obstacle?.waiting.delete(entry);
-    for (const next of entry.waiting) if (!waitFor(next, earlier)) startSoon(next);
+    entry.obstacle?.waiting?.delete(entry);
+    for (const next of entry.waiting ?? []) if (!waitFor(next, earlier)) startSoon(next);
   }
 }
-
-const queues = new Map<string, Queue>();
 
 function overlap(a: Range, b: Range): boolean {
   const endA = a.length === 0 ? Number.POSITIVE_INFINITY : a.start + a.length;
@@ -77,7 +75,7 @@ function waitFor(entry: Entry, before: Entry | undefined): boolean {
   while (other && !inTheWay(other.turn, entry.turn))
     other = sameRange(other.turn, entry.turn) ? other.obstacle : other.earlier;
   entry.obstacle = other;
-  other?.waiting.add(entry);
+  if (other) (other.waiting ??= new Set()).add(entry);
   return other !== undefined;
 }
 
@@ -89,36 +87,53 @@ function startSoon(entry: Entry): void {
   setImmediate(() => entry.start());
 }
 
-/** True when somebody of this process waits for any file. */
-export function anyQueued(): boolean {
-  return queues.size > 0;
+/** Resolves when an entry is started; rejects with signal.reason when aborted before. */
+function turnOf(entry: Entry): Promise<void> {
+  const {signal} = entry.turn;
+  return new Promise((resolve, reject) => {
+    const aborted = () => reject(signal?.reason as Error);
+    entry.start = () => {
+      signal?.removeEventListener('abort', aborted);
+      resolve();
+    };
+    signal?.addEventListener('abort', aborted, {once: true});
+  });
 }
 
-/** True when somebody of this process waits for that file already. */
-export function isQueued(key: string): boolean {
-  return queues.has(key);
-}
+/** The queues for things of one sort, by their keys. */
+export class WaitQueues {
+  readonly #queues = new Map<string, Queue>();
 
-/** Runs `act` when no earlier conflicting request of this process waits. Rejects with signal.reason when aborted before. */
-export async function enqueue<T>(turn: Turn, act: () => Promise<T>): Promise<T> {
-  turn.signal?.throwIfAborted();
-  const queue = queues.get(turn.key) ?? new Queue();
-  queues.set(turn.key, queue);
-  let entry: Entry | undefined;
-  try {
-    await new Promise<void>((resolve, reject) => {
-      const aborted = () => reject(turn.signal?.reason as Error);
-      const start = () => {
-        turn.signal?.removeEventListener('abort', aborted);
-        resolve();
-      };
-      entry = {turn, earlier: undefined, later: undefined, obstacle: undefined, waiting: new Set(), start};
-      turn.signal?.addEventListener('abort', aborted, {once: true});
-      queue.add(entry);
-    });
-    return await act();
-  } finally {
-    if (entry) queue.remove(entry);
-    if (queue.empty) queues.delete(turn.key);
+  /** True when nobody of this process waits for any of them. */
+  get empty(): boolean {
+    return this.#queues.size === 0;
+  }
+
+  /** True when somebody of this process waits for that one already. */
+  has(key: string): boolean {
+    return this.#queues.has(key);
+  }
+
+  /** Runs `act` when no earlier conflicting request of this process waits. Rejects with signal.reason when aborted before. */
+  async enqueue<T>(turn: Turn, act: () => Promise<T>): Promise<T> {
+    turn.signal?.throwIfAborted();
+    const queue = this.#queues.get(turn.key) ?? new Queue();
+    this.#queues.set(turn.key, queue);
+    const entry: Entry = {
+      turn,
+      earlier: undefined,
+      later: undefined,
+      obstacle: undefined,
+      waiting: undefined,
+      start: () => undefined,
+    };
+    const free = queue.add(entry);
+    try {
+      if (!free) await turnOf(entry);
+      return await act();
+    } finally {
+      queue.remove(entry);
+      if (queue.empty) this.#queues.delete(turn.key);
+    }
   }
 }

@@ -124,7 +124,8 @@ async function handOver(
     const epoch = await changeHands({
       system,
       state: roots.state,
-      bit,
+      kind: bit.kind,
+      before: bit.epoch(),
       recorded: old?.epoch ?? 0,
       take: (expected, next) => (reached = bit.handover(expected, next, {forced: byForce, confirm})),
       write(next) {

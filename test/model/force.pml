@@ -186,6 +186,8 @@ init {
     rec_owner = A;
     rec_state = OWNED;
     rec_fd[A] = true;
+    bit_fd[A] = true;
+    epoch_fd[A] = true;
     conf_locked = 1;
     guard = A;
     marked = true;

@@ -27,7 +27,7 @@
 /* An invariant by its name, which the checker prints when it is broken. */
 #define CHECK(name, condition) assert(name || (condition))
 hidden byte epochs_grow, one_owner_an_epoch, one_owner, orphan_is_not_used, no_commit_below_the_epoch;
-hidden byte nobody_works_in_a_hold, bit_of_the_owner, record_of_the_owner, bit_stays_set, guard_in_hand, effect_in_hold;
+hidden byte files_of_the_guard, nobody_works_in_a_hold, bit_of_the_owner, record_of_the_owner, bit_stays_set, guard_in_hand, effect_in_hold;
 hidden byte hold_is_acknowledged, audit_before_effect, only_from_the_dead, unknown_never_releases, share_given_back, all_clear_when_clean;
 
 /* An end that must be possible: a run with -DREACH=NAME looks for it. */

@@ -11,6 +11,13 @@
 #define ENTER_CONDITION (door == NOBODY)
 #endif
 
+/* UnlessReplaced. */
+#ifdef M_NO_LAST_LOOK
+#define STILL_CURRENT true
+#else
+#define STILL_CURRENT (bit_fd[me] && epoch_fd[me])
+#endif
+
 #ifdef M_NO_GUARD
 #define GUARD_IS_FREE true
 #else
@@ -46,32 +53,37 @@ inline claim() {
   if :: cleaned > 0 -> REACHED(OWNER_AFTER_ALL_CLEAR) :: else fi
 }
 
-/* ConfigLock.#become, #setBit, changeHands, SoftBitSet. */
+/* ConfigLock.#become, #setBit, changeHands, SoftBitSet. Of files that were replaced it reads what was there before; nobody is fenced who is not on record yet. */
 inline become() {
-  STEP(seen = rec_epoch);                                                   /* readRecord */
-#ifndef M_IGNORE_BIT
-  STEP(if :: conf_locked == 1 -> goto orphaned :: else fi);                         /* bit.read */
-#endif
+  STEP(bit_fd[me] = true);                                                  /* #openFiles: OpenSoftBit */
+  STEP(epoch_fd[me] = true);
   STEP(rec_fd[me] = true);                                                  /* openRecord */
-  STEP(expected = epoch; mine = AFTER(expected, seen); seen = 0);           /* bit.epoch, nextEpoch */
+  STEP(CHECK(files_of_the_guard, rec_fd[me]); seen = rec_epoch);             /* RecordFile.read */
+#ifndef M_IGNORE_BIT
+  STEP(CHECK(files_of_the_guard, bit_fd[me]);                               /* OpenBit.read */
+       if :: conf_locked == 1 -> goto orphaned :: else fi);
+#endif
+  STEP(CHECK(files_of_the_guard, epoch_fd[me]);                             /* OpenBit.epoch, nextEpoch */
+       expected = epoch;
+       mine = AFTER(expected, seen);
+       seen = 0);
   write_owned();
-  STEP(bit_fd[me] = true; seen = BIT_AS_SEEN);                              /* SoftBit::Open */
-  STEP(epoch_fd[me] = true; if :: epoch == expected && seen == 0 :: else -> seen = 1 fi);
-  STEP(if :: bit_fd[me] && epoch_fd[me] && seen == 0 :: else -> goto fenced fi);
+  STEP(if :: bit_fd[me] -> seen = BIT_AS_SEEN :: else fi);                  /* SoftBitSet: LockAndRead */
+  STEP(if :: seen == 0 && (!epoch_fd[me] || epoch == expected) :: else -> goto fenced fi);
   STEP(if :: epoch_fd[me] -> epoch = mine :: else fi);                      /* WriteText */
   STEP(if
        :: bit_fd[me] -> CHECK(orphan_is_not_used, conf_locked == 0); conf_locked = 1
        :: else
        fi);
-  STEP(if :: bit_fd[me] && epoch_fd[me] -> claim() :: else -> goto fenced fi);
-  STEP(bit_fd[me] = false; epoch_fd[me] = false; expected = 0; if :: guard == me -> marked = true :: else fi) /* markOwner */
+  STEP(if :: STILL_CURRENT -> claim() :: else -> goto fenced fi);
+  STEP(expected = 0; if :: guard == me -> marked = true :: else fi) /* markOwner */
 }
 
 /* OwnedConfig.checkFence. */
 inline check_fence() {
 #ifndef M_NO_FENCE
-  STEP(if :: rec_state == OWNED && rec_epoch == mine :: else -> goto fenced fi);
-  STEP(if :: epoch == mine :: else -> goto fenced fi)
+  STEP(if :: epoch == mine :: else -> goto fenced fi);
+  STEP(if :: rec_fd[me] :: else -> goto fenced fi)
 #else
   skip
 #endif
@@ -98,12 +110,11 @@ inline update() {
 
 /* OwnedConfig.release, SoftBitClear. */
 inline release() {
-  check_fence();
-  STEP(bit_fd[me] = true; seen = conf_locked);                                      /* SoftBit::Open */
-  STEP(epoch_fd[me] = true; if :: epoch == mine && seen == 1 :: else -> seen = 0 fi);
-  STEP(if :: bit_fd[me] && epoch_fd[me] && seen == 1 :: else -> goto fenced fi);
+  STEP(if :: rec_fd[me] :: else -> goto fenced fi);                         /* RecordFile.isCurrent */
+  STEP(if :: bit_fd[me] -> seen = conf_locked :: else -> seen = 1 fi);      /* LockAndRead */
+  STEP(if :: seen == 1 && (!epoch_fd[me] || epoch == mine) :: else -> goto fenced fi);
   STEP(if :: bit_fd[me] -> clear_bit(mine) :: else fi; owns[me] = 0);       /* WriteText */
-  STEP(if :: bit_fd[me] && epoch_fd[me] :: else -> goto fenced fi);
+  STEP(if :: STILL_CURRENT :: else -> goto fenced fi);
   STEP(if :: rec_fd[me] -> set_record(FREE, NOBODY, mine) :: else -> goto fenced fi);
   atomic { bit_fd[me] = false; epoch_fd[me] = false; rec_fd[me] = false; mine = 0; seen = 0 }
 }

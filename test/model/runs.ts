@@ -78,7 +78,6 @@ const MODELS: readonly Model[] = [
     faults: {
       'FEW M_RECORD_IN_PLACE': 'record_of_the_owner',
       'FEW M_BIT_IN_PLACE': 'bit_stays_set',
-      'FEW M_BIT_BEFORE_EPOCH': 'bit_stays_set',
       'FEW M_NO_FENCE': 'no_commit_below_the_epoch',
       'FEW M_NO_SHADOW_REMOVAL': 'no_commit_below_the_epoch',
       'FEW M_NO_RESTORE': 'share_given_back',
@@ -90,7 +89,7 @@ const MODELS: readonly Model[] = [
     model: 'force',
     variant: ['FROM_THE_BEGINNING'],
     ends: ['NOTHING_TO_BREAK', 'OWNER_AFTER_ALL_CLEAR'],
-    faults: {M_ROB_WHO_PASSES: 'all_clear_when_clean'},
+    faults: {M_ROB_WHO_PASSES: 'all_clear_when_clean', M_NO_LAST_LOOK: 'one_owner'},
   },
 ];
 

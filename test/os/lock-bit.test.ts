@@ -1,10 +1,21 @@
 import {execFileSync} from 'node:child_process';
-import {mkdirSync, readdirSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync} from 'node:fs';
+import {
+  constants,
+  fstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import {join} from 'node:path';
 import test, {type ExecutionContext} from 'ava';
 import {native} from '../../lib/os/native.js';
 import {ERRNO, exclusive, ofd, open, Remote, scratch} from '../helpers/native.js';
-import {softBitHandover, softBitWithdraw} from '../helpers/soft-bit.js';
+import {bitIn, softBitClear, softBitHandover, softBitSet, softBitWithdraw} from '../helpers/soft-bit.js';
 import {steppedTest} from '../helpers/stepped.js';
 import {attach, type Outcome} from '../helpers/stepper.js';
 
@@ -15,6 +26,18 @@ function softBit(t: ExecutionContext, bit: 0 | 1, epoch: number, directory = scr
   return directory;
 }
 
+/** What of a directory this process has open. */
+function openBelow(directory: string): string[] {
+  const targets = readdirSync('/proc/self/fd').map(fd => {
+    try {
+      return readlinkSync(`/proc/self/fd/${fd}`);
+    } catch {
+      return ''; // that of the listing itself
+    }
+  });
+  return targets.filter(target => target.startsWith(`${directory}/`));
+}
+
 const state = (directory: string) => ({
   bit: native.readBit(join(directory, 'conf_locked')),
   epoch: native.readEpoch(join(directory, 'epoch')),
@@ -22,21 +45,21 @@ const state = (directory: string) => ({
 
 test('a bit is set, refused to the next, and cleared under its epoch', t => {
   const bit = softBit(t, 0, 5);
-  t.is(native.softBitSet(bit, 4, 6), -ERRNO.ESTALE);
-  t.is(native.softBitSet(bit, 5, 6), 0);
+  t.is(softBitSet(bit, 4, 6), -ERRNO.ESTALE);
+  t.is(softBitSet(bit, 5, 6), 0);
   t.deepEqual(state(bit), {bit: 1, epoch: 6});
-  t.is(native.softBitSet(bit, 6, 7), -ERRNO.EBUSY);
-  t.is(native.softBitClear(bit, 5), -ERRNO.ESTALE);
-  t.is(native.softBitClear(bit, 6), 0);
-  t.is(native.softBitClear(bit, 6), -ERRNO.EALREADY);
+  t.is(softBitSet(bit, 6, 7), -ERRNO.EBUSY);
+  t.is(softBitClear(bit, 5), -ERRNO.ESTALE);
+  t.is(softBitClear(bit, 6), 0);
+  t.is(softBitClear(bit, 6), -ERRNO.EALREADY);
   t.deepEqual(state(bit), {bit: 0, epoch: 6});
 });
 
 test('epochs up to 2^53-1 are kept exactly; one that does not grow is refused', t => {
   const bit = softBit(t, 0, 9);
-  t.is(native.softBitSet(bit, 9, 9), -ERRNO.EINVAL);
+  t.is(softBitSet(bit, 9, 9), -ERRNO.EINVAL);
   t.is(softBitHandover(bit, 9, 8), -ERRNO.EINVAL);
-  t.is(native.softBitSet(bit, 9, Number.MAX_SAFE_INTEGER), 0);
+  t.is(softBitSet(bit, 9, Number.MAX_SAFE_INTEGER), 0);
   t.deepEqual(state(bit), {bit: 1, epoch: Number.MAX_SAFE_INTEGER});
 });
 
@@ -46,7 +69,7 @@ test('a handover raises the epoch, keeps the bit and leaves nothing else behind'
   t.is(softBitHandover(bit, 4, 6), -ERRNO.ESTALE);
   t.is(softBitHandover(bit, 5, 6), 0);
   t.deepEqual(state(bit), {bit: 1, epoch: 6});
-  t.is(native.softBitClear(bit, 5), -ERRNO.ESTALE);
+  t.is(softBitClear(bit, 5), -ERRNO.ESTALE);
   t.deepEqual(readdirSync(bit).toSorted(), ['conf_locked', 'epoch']);
 });
 
@@ -75,9 +98,58 @@ test('a bit that somebody is just changing is busy, but can be handed over', t =
   const bit = softBit(t, 1, 5);
   const changing = open(t, join(bit, 'conf_locked'));
   t.is(native.setLock(changing, ofd, exclusive, 0, 0), 0);
-  t.is(native.softBitClear(bit, 5), -ERRNO.EBUSY);
+  t.is(softBitClear(bit, 5), -ERRNO.EBUSY);
   t.is(softBitHandover(bit, 5, 6), 0);
-  t.is(native.softBitClear(bit, 6), 0, 'the old descriptor locks a file that is gone');
+  t.is(softBitClear(bit, 6), 0, 'the old descriptor locks a file that is gone');
+});
+
+test('whoever has opened a bit before it was taken by force changes nothing of it', t => {
+  const bit = softBit(t, 1, 5);
+  using owner = bitIn(bit).open();
+  using late = bitIn(bit).open();
+  t.is(softBitHandover(bit, 5, 6), 0);
+  t.throws(() => owner.clear(5), {code: 'ESTALE'});
+  t.throws(() => late.set(5, 7), {code: 'ESTALE'});
+  t.is(softBitWithdraw(bit, 6), 0);
+  t.deepEqual(state(bit), {bit: 0, epoch: 6});
+  using clear = bitIn(bit).open();
+  t.is(softBitSet(bit, 6, 7), 0);
+  t.is(softBitHandover(bit, 7, 8), 0);
+  t.throws(() => clear.set(7, 9), {code: 'ESTALE'});
+  t.deepEqual(state(bit), {bit: 1, epoch: 8});
+});
+
+test('a set does not outlast its call: the bit can be changed while its owner has it open', t => {
+  const bit = softBit(t, 0, 5);
+  using owner = bitIn(bit).open();
+  t.is(owner.set(5, 6), 6);
+  t.is(owner.read(), 1);
+  t.is(owner.epoch(), 6);
+  t.is(softBitClear(bit, 6), 0);
+  t.is(owner.read(), 0);
+});
+
+test('an open bit leaves no descriptor behind, however it ends', t => {
+  const bit = softBit(t, 1, 5);
+  bitIn(bit).open().close();
+  t.throws(() => bitIn(bit).open().clear(4), {code: 'ESTALE'});
+  {
+    using cleared = bitIn(bit).open();
+    cleared.clear(5);
+    cleared.close();
+  }
+  rmSync(join(bit, 'epoch'));
+  t.throws(() => bitIn(bit).open(), {code: 'ENOENT', message: /\/epoch/});
+  t.deepEqual(openBelow(bit), []);
+});
+
+test('the addon closes no file for a bit that it has not opened', t => {
+  const bit = softBit(t, 1, 5);
+  t.is(native.softBitClear(0, 1, 5), -ERRNO.EBADF);
+  const opened = native.open(join(bit, 'conf_locked'), constants.O_RDWR, 0);
+  t.is(native.softBitClear(opened, 0, 5), -ERRNO.EBADF);
+  t.deepEqual(openBelow(bit), [], 'what it was to close, it has closed');
+  t.notThrows(() => fstatSync(0));
 });
 
 test('files that are missing, torn or links are refused', t => {
@@ -96,9 +168,9 @@ test('files that are missing, torn or links are refused', t => {
   renameSync(path, `${path}.real`);
   symlinkSync(`${path}.real`, path);
   t.is(native.readBit(path), -ERRNO.ELOOP);
-  t.is(native.softBitSet(bit, 5, 6), -ERRNO.ELOOP);
+  t.is(softBitSet(bit, 5, 6), -ERRNO.ELOOP);
   rmSync(path);
-  t.is(native.softBitSet(bit, 5, 6), -ERRNO.ENOENT);
+  t.is(softBitSet(bit, 5, 6), -ERRNO.ENOENT);
 });
 
 test('an attribute is written whole', t => {
@@ -199,7 +271,7 @@ steppedTest('a clear that reports success after a handover had happened before i
 });
 
 steppedTest('a clear in the middle of a handover does not outlast it', async t => {
-  const clear = (directory: string) => native.softBitClear(directory, 5);
+  const clear = (directory: string) => softBitClear(directory, 5);
   await atEachCall(t, 'stop', {bit: 1, epoch: 5}, ['softBitHandover', 5, 9], clear, (directory, result) => {
     t.is(result, 0);
     t.deepEqual(state(directory), {bit: 1, epoch: 9});

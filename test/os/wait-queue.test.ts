@@ -1,7 +1,9 @@
 /** Is everybody's turn the right one, however many wait, and whoever gives up? */
 import {setMaxListeners} from 'node:events';
 import test from 'ava';
-import {enqueue, isQueued, type Range, type Turn} from '../../lib/os/wait-queue.js';
+import {type Range, type Turn, WaitQueues} from '../../lib/os/wait-queue.js';
+
+const queues = new WaitQueues();
 
 const WHOLE: Range = {start: 0, length: 0};
 const PART: Range = {start: 0, length: 50};
@@ -21,7 +23,7 @@ class Request {
         this.acting = true;
         this.#finish = resolve;
       });
-    this.ended = enqueue(this.turn, act).catch((error: unknown) => error);
+    this.ended = queues.enqueue(this.turn, act).catch((error: unknown) => error);
   }
 
   async finish(): Promise<void> {
@@ -73,7 +75,7 @@ test('of random requests those act, and only those, that conflict with none befo
   t.log(counts);
   t.true(Math.min(...Object.values(counts)) > 200, 'all happens often');
   for (const each of waiting) await (each.acting ? each.finish() : each.abort());
-  t.false(isQueued('random'), 'nothing is left of the queue');
+  t.false(queues.has('random'), 'nothing is left of the queue');
 });
 
 /** Requests that count how often somebody looks at them. */
@@ -102,7 +104,7 @@ async function drain(key: string, count: number, shared: (index: number) => bool
   const counted = new Counted();
   const order: number[] = [];
   const all = Array.from({length: count}, async (_, index) =>
-    enqueue(counted.turn(key, shared(index)), async () => void order.push(index)),
+    queues.enqueue(counted.turn(key, shared(index)), async () => void order.push(index)),
   );
   await Promise.all(all);
   if (order.some((each, index) => each !== index)) throw new Error('not in their order');
@@ -132,7 +134,10 @@ test('thousands who gave up are not looked at again', async t => {
   setMaxListeners(0, end.signal);
   const all = Array.from({length: 5000}, async () =>
     t.throwsAsync(
-      enqueue(counted.turn('gave up', false, {signal: end.signal, range: PART}), async () => undefined),
+      queues.enqueue(
+        counted.turn('gave up', false, {signal: end.signal, range: PART}),
+        async () => undefined,
+      ),
     ),
   );
   end.abort(new Error('gone'));
@@ -142,19 +147,19 @@ test('thousands who gave up are not looked at again', async t => {
   await first.finish();
   t.is(counted.looks, before);
   await apart.finish();
-  t.false(isQueued('gave up'));
+  t.false(queues.has('gave up'));
 });
 
 test('whoever was served gives back before the next begins', async t => {
   const said: string[] = [];
   const turn: Turn = {key: 'next', shared: false, range: WHOLE, signal: undefined};
   const one = async () => {
-    await enqueue(turn, async () => undefined);
+    await queues.enqueue(turn, async () => undefined);
     // As many steps as a program of some layers may need.
     for (let step = 0; step < 20; step++) await Promise.resolve();
     said.push('gives back');
   };
-  const two = async () => enqueue(turn, async () => void said.push('begins'));
+  const two = async () => queues.enqueue(turn, async () => void said.push('begins'));
   await Promise.all([one(), two()]);
   t.deepEqual(said, ['gives back', 'begins']);
 });

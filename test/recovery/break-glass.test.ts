@@ -6,6 +6,7 @@ import {fileURLToPath} from 'node:url';
 import test, {type ExecutionContext} from 'ava';
 import type {LockError} from '../../lib/errors.js';
 import {sha256} from '../../lib/lock/update.js';
+import type {OpenBit} from '../../lib/os/lock-bit.js';
 import {LockFile} from '../../lib/os/lock-file.js';
 import {errnoOf, SystemError} from '../../lib/os/system-error.js';
 import {examineProcess, waitForExit} from '../../lib/os/process.js';
@@ -154,9 +155,20 @@ test('nor is one whose acquisition failed in the middle and who comes again: it 
   const {bit} = config;
   const failing = {
     ...bit,
-    set(expected: number, next: number): number {
-      bit.set(expected, next);
-      throw new SystemError(errnoOf('EIO'), 'write', bit.path);
+    open(): OpenBit {
+      const open = bit.open();
+      const set = (expected: number, next: number): number => {
+        open.set(expected, next);
+        throw new SystemError(errnoOf('EIO'), 'write', bit.path);
+      };
+      return {
+        set,
+        read: () => open.read(),
+        epoch: () => open.epoch(),
+        clear: epoch => open.clear(epoch),
+        close: () => open.close(),
+        [Symbol.dispose]: () => open.close(),
+      };
     },
   };
   Object.defineProperty(config, 'bit', {value: failing, configurable: true});

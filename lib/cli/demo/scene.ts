@@ -40,7 +40,7 @@ function environment({roots}: Node): NodeJS.ProcessEnv {
 /** Removes the kernel's lock of the demo, whose processes have all ended: a bit that is still set has a dead owner. */
 function removeBit(root: string): void {
   const bit = openLockBit(root, NAME);
-  if (bit.read() === 1) bit.clear(bit.epoch());
+  if (bit.read() === 1) bit.open().clear(bit.epoch());
   removeKernelBit(root, NAME);
 }
 

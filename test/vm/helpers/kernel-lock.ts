@@ -25,7 +25,7 @@ export interface KernelScratch extends Scratch {
 function removeLock(name: string): void {
   const bit = openLockBit(BITS, name);
   try {
-    if (bit.read() === 1) bit.clear(bit.epoch());
+    if (bit.read() === 1) bit.open().clear(bit.epoch());
     removeKernelBit(BITS, name);
   } catch (error) {
     if (!hasCode(error, 'ENOENT')) throw error;
