@@ -28,7 +28,7 @@ const COUNTED: readonly Counted[] = [
   {title: 'a, promise', module: 'open-descriptor', name: 'locksmith OFD, promise', times: 15_000},
   {title: 'b, sync', module: 'by-path', name: 'locksmith OFD, sync', times: 10_000},
   {title: 'b, promise', module: 'by-path', name: 'locksmith OFD, promise', times: 10_000},
-  {title: 'c', module: 'config-lock', name: 'locksmith config lock', times: 3000},
+  {title: 'c', module: 'config-lock', name: 'locksmith config lock', times: 10_000},
 ];
 
 const run = promisify(execFile);
