@@ -38,6 +38,12 @@ struct DescriptionOrder {
     return order < 0 || order > 2 ? a < b : order == 1;
   }
 };
+// Was it closed since it was seen?
+bool IsClosed(const SurveyedDescriptor& seen) {
+  int itself = CompareDescriptions(seen.task(), seen.fd, seen.task(), seen.fd);
+  return itself == -EBADF || itself == -ESRCH;
+}
+
 // Numbers of open file descriptions, by any of their descriptors.
 using Descriptions = std::map<const SurveyedDescriptor*, uint32_t, DescriptionOrder>;
 
@@ -209,15 +215,29 @@ class Surveyor {
     }
   }
 
+  // Is it a shared lock of which several may be there?
+  bool HasTwins(const ShownLock& shown, const std::unordered_map<uint32_t, size_t>& alike) const {
+    return survey_->rows[shown.row].access == "READ" && alike.at(shown.row) > 1;
+  }
+
+  // Where descriptions are counted, a copy in a child that was just being started, and is closed by now,
+  // would seem to be one more.
+  void ForgetClosed(const std::unordered_map<uint32_t, size_t>& alike) {
+    if (!request_.own_namespace) return;
+    std::erase_if(survey_->shown, [&](const ShownLock& shown) {
+      return HasTwins(shown, alike) && IsClosed(survey_->descriptors[shown.descriptor]);
+    });
+  }
+
   // How many open file descriptions show each row, as far as that matters, and which descriptors are copies
   // of which.
   std::unordered_map<uint32_t, size_t> CountDescriptions(const std::unordered_map<uint32_t, size_t>& alike) {
     std::unordered_map<uint32_t, size_t> seen;
     std::unordered_map<uint32_t, Descriptions> shared;
+    ForgetClosed(alike);
     for (ShownLock& shown : survey_->shown) {
-      const LockRow& row = survey_->rows[shown.row];
       size_t& count = seen[shown.row];
-      if (row.access != "READ" || alike.at(shown.row) == 1) {
+      if (!HasTwins(shown, alike)) {
         count = 1;
         continue;
       }
