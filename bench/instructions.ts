@@ -12,8 +12,8 @@ import {BENCH} from './peers.js';
 
 const {values} = parseArgs({options: {write: {type: 'boolean', default: false}}});
 const STORED = join(BENCH, 'instructions.json');
-/** Another compiler, or another patch level of Node, is not yet more work. */
-const ALLOWED = 1.3;
+/** Another compiler, another patch level of Node, or when the runtime compiles what, is not yet more work: from run to run it is up to an eighth. */
+const ALLOWED = 1.5;
 
 interface Counted {
   readonly title: string;
