@@ -1,5 +1,6 @@
 #include "reused_threads.h"
 
+#include <algorithm>
 #include <condition_variable>
 #include <deque>
 #include <mutex>
@@ -13,6 +14,8 @@ namespace {
 
 // So many wait for more work; a burst of a thousand waits leaves no thousand threads behind.
 constexpr size_t kKept = 4;
+// And so many for each that is still at work: while a burst is being served, nobody takes time to leave.
+constexpr size_t kKeptPerBusy = 16;
 
 struct Work {
   std::function<void()> run;
@@ -82,7 +85,10 @@ class ReusedThreads::Shared {
 
   // One after the other: to end a thread costs more than all it did, and a thousand that end at once would
   // take the processors away from everybody.
-  bool MayLeave() const { return free_ > kKept && !leaving_; }
+  bool MayLeave() const {
+    size_t busy = living_ - free_;
+    return free_ > std::max(kKept, kKeptPerBusy * busy) && !leaving_;
+  }
 
   void Leave() {
     std::lock_guard<std::mutex> lock(mutex_);
