@@ -28,6 +28,10 @@ constexpr char kStagedEpoch[] = "/.epoch.new";
 constexpr char kStagedBit[] = "/.conf_locked.new";
 constexpr int64_t kMaxEpoch = (int64_t{1} << 53) - 1;  // JavaScript's safe integers
 
+Fd OpenToRead(const std::string& path) {
+  return Fd(OrErrno(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW)));
+}
+
 int ReadSmall(int fd, std::string* text) {
   char buffer[64];
   ssize_t count = OrErrno(pread(fd, buffer, sizeof buffer, 0));
@@ -128,20 +132,18 @@ int Replace(const std::string& fresh, const std::string& path) {
 }  // namespace
 
 int ReadAttribute(const std::string& path, std::string* text) {
-  Fd fd(OrErrno(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW)));
+  Fd fd = OpenToRead(path);
   return fd.ok() ? ReadSmall(fd.get(), text) : fd.get();
 }
 
 int ReadBit(const std::string& path) {
-  std::string text;
-  int error = ReadAttribute(path, &text);
-  return error < 0 ? error : ParseBit(text);
+  Fd fd = OpenToRead(path);
+  return fd.ok() ? ReadOpenBit(fd.get()) : fd.get();
 }
 
 int ReadEpoch(const std::string& path, int64_t* epoch) {
-  std::string text;
-  int error = ReadAttribute(path, &text);
-  return error < 0 ? error : ParseEpoch(text, epoch);
+  Fd fd = OpenToRead(path);
+  return fd.ok() ? ReadOpenEpoch(fd.get(), epoch) : fd.get();
 }
 
 int ReadOpenBit(int fd) {

@@ -27,6 +27,9 @@ struct Unshown {
   size_t count;  // how many rows say this
 };
 
+// Of a comparison of descriptors: was one of them closed?
+bool WasClosed(int order) { return order == -EBADF || order == -ESRCH; }
+
 // An order of descriptors in which copies of one open file description are the same. Where that can't be told
 // (without the right to compare), all are different, so that nothing seems to be missing.
 struct DescriptionOrder {
@@ -34,14 +37,14 @@ struct DescriptionOrder {
   bool* gone;  // set when one of them was closed before it could be compared: then the order means nothing
   bool operator()(const SurveyedDescriptor* a, const SurveyedDescriptor* b) const {
     int order = can_compare ? CompareDescriptions(a->task(), a->fd, b->task(), b->fd) : -EPERM;
-    if (order == -EBADF || order == -ESRCH) *gone = true;
+    if (WasClosed(order)) *gone = true;
     return order < 0 || order > 2 ? a < b : order == 1;
   }
 };
+
 // Was it closed since it was seen?
 bool IsClosed(const SurveyedDescriptor& seen) {
-  int itself = CompareDescriptions(seen.task(), seen.fd, seen.task(), seen.fd);
-  return itself == -EBADF || itself == -ESRCH;
+  return WasClosed(CompareDescriptions(seen.task(), seen.fd, seen.task(), seen.fd));
 }
 
 // Numbers of open file descriptions, by any of their descriptors.

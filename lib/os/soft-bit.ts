@@ -11,6 +11,7 @@ const FLAGS = constants.O_RDWR | constants.O_NOFOLLOW;
 /** Both files of a bit, which who takes it by force replaces: what is written to these then is nobody's any more. */
 class OpenSoftBit implements OpenBit {
   readonly #path: string;
+  readonly #epochPath: string;
   readonly #bit: number;
   readonly #epoch: number;
   #closed = false;
@@ -18,6 +19,7 @@ class OpenSoftBit implements OpenBit {
   /** In this order (native/lock_bit.cc). */
   constructor(path: string, epochPath: string) {
     this.#path = path;
+    this.#epochPath = epochPath;
     this.#bit = check<number>(native.open(path, FLAGS, 0), 'open', path);
     const epoch = native.open(epochPath, FLAGS, 0);
     if (epoch < 0) native.close(this.#bit);
@@ -29,7 +31,7 @@ class OpenSoftBit implements OpenBit {
   }
 
   epoch(): number {
-    return check<number>(native.readOpenEpoch(this.#epoch), 'read', this.#path);
+    return check<number>(native.readOpenEpoch(this.#epoch), 'read', this.#epochPath);
   }
 
   set(expected: number, next: number): number {

@@ -15,13 +15,25 @@ import test from 'ava';
 import type {LockError} from '../../lib/errors.js';
 import {BLOCK, nextEpoch, reserveEpoch} from '../../lib/lock/epoch.js';
 import {checkName, nameOf, resolveRoots} from '../../lib/lock/layout.js';
-import {decodeRecord, encodeRecord} from '../../lib/lock/owner-record.js';
+import {decodeRecord, encodeRecord, type OwnerRecord, replaceRecord} from '../../lib/lock/owner-record.js';
 import {readSystem} from '../../lib/os/system.js';
-import {findConfigLock, openConfigLock} from '../../lib/recovery/guarded-config.js';
+import {findConfigLock, type GuardedConfig, openConfigLock} from '../../lib/recovery/guarded-config.js';
+import {openedBelow} from '../helpers/descriptors.js';
 import {testAsRoot} from '../helpers/here.js';
 import {actor} from '../helpers/actor.js';
 import {NEW, OLD, openScratch, scratch} from '../helpers/scratch.js';
 import {tinyFileSystem} from '../helpers/tiny-fs.js';
+
+const freeRecord = ({name, bit}: GuardedConfig): OwnerRecord => ({
+  v: 1,
+  state: 'free',
+  lock: name,
+  epoch: bit.epoch(),
+});
+
+function takeBit({bit}: GuardedConfig): void {
+  bit.handover(bit.epoch(), bit.epoch() + 1, {forced: true, confirm: () => undefined});
+}
 
 test('an owner has the bit, the record and a growing epoch, from acquire to release', async t => {
   const config = await openScratch(scratch(t));
@@ -142,6 +154,63 @@ for (const [what, text] of [
     t.is(readFileSync(config.paths.owner, 'utf8'), text);
   });
 }
+
+for (const [bit, code, message] of [
+  [0, 'ERR_OWNER_UNKNOWN', /it is missing/],
+  [1, 'ERR_ORPHANED', /nobody is on record as its owner/],
+] as const) {
+  test(`a lock whose record is missing and whose bit is ${bit} is not acquired, and nothing stays open`, async t => {
+    const config = await openScratch(scratch(t));
+    writeFileSync(config.bit.path, `${bit}\n`);
+    rmSync(config.paths.owner);
+    await t.throwsAsync(config.acquire(), {code, message});
+    await t.throwsAsync(config.tryAcquire(), {code, message});
+    t.is(config.bit.read(), bit);
+    t.deepEqual(openedBelow(config.roots.run), []);
+  });
+}
+
+test('an owner whose record does not fit does not become one, and leaves everything as it was', async t => {
+  const place = scratch(t);
+  const config = await openConfigLock(place.file, {
+    ...place.roots,
+    system: {...readSystem(), node: 'n'.repeat(4_000)},
+  });
+  const before = {record: readFileSync(config.paths.owner), epoch: config.bit.epoch()};
+  await t.throwsAsync(config.acquire(), {code: 'ERR_ARGUMENT', message: /does not fit/});
+  t.deepEqual({record: readFileSync(config.paths.owner), epoch: config.bit.epoch()}, before);
+  t.is(config.bit.read(), 0);
+  t.deepEqual(openedBelow(config.roots.run), []);
+  await (await (await openScratch(place)).acquire()).release();
+});
+
+// Whoever takes a lock by force is met here between the two things that he changes: either one alone tells its owner.
+for (const [what, take] of [
+  [
+    'record',
+    (config: GuardedConfig) => replaceRecord(config.paths.owner, freeRecord(config), () => undefined),
+  ],
+  ['bit', (config: GuardedConfig) => takeBit(config)],
+] as const) {
+  test(`an owner whose ${what} was replaced is fenced, and clears nothing`, async t => {
+    const config = await openScratch(scratch(t));
+    const owned = await config.acquire();
+    owned.checkFence();
+    take(config);
+    t.throws(() => owned.checkFence(), {code: 'ERR_FENCED'});
+    await t.throwsAsync(owned.release(), {code: 'ERR_FENCED'});
+    t.is(config.bit.read(), 1);
+    t.deepEqual(openedBelow(config.roots.run), []);
+  });
+}
+
+test('whoever is an owner has five files open, and none afterwards', async t => {
+  const config = await openScratch(scratch(t));
+  const owned = await config.acquire();
+  t.is(openedBelow(config.roots.run).length, 5);
+  await owned.release();
+  t.deepEqual(openedBelow(config.roots.run), []);
+});
 
 test('a record that can not be read is an error that names it, and no record', async t => {
   const config = await openScratch(scratch(t));

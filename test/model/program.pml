@@ -53,9 +53,9 @@ inline claim() {
   if :: cleaned > 0 -> REACHED(OWNER_AFTER_ALL_CLEAR) :: else fi
 }
 
-/* ConfigLock.#become, #setBit, changeHands, SoftBitSet. Of files that were replaced it reads what was there before; nobody is fenced who is not on record yet. */
+/* become, setBit, changeHands, SoftBitSet. Of files that were replaced it reads what was there before; nobody is fenced who is not on record yet. */
 inline become() {
-  STEP(bit_fd[me] = true);                                                  /* #openFiles: OpenSoftBit */
+  STEP(bit_fd[me] = true);                                                  /* openFiles: OpenSoftBit */
   STEP(epoch_fd[me] = true);
   STEP(rec_fd[me] = true);                                                  /* openRecord */
   STEP(CHECK(files_of_the_guard, rec_fd[me]); seen = rec_epoch);             /* RecordFile.read */

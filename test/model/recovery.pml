@@ -70,14 +70,6 @@ inline look() {
 #define REPLACE_EPOCH epoch_fd[A] = false; epoch_fd[B] = false
 #endif
 
-#ifdef M_BIT_BEFORE_EPOCH
-#define FIRST_RENAME rename_bit
-#define SECOND_RENAME rename_epoch
-#else
-#define FIRST_RENAME rename_epoch
-#define SECOND_RENAME rename_bit
-#endif
-
 inline rename_epoch() {
   STEP(if
        :: epoch_new -> effect(); FAR(2); epoch = next; epoch_new = false; between = true; REPLACE_EPOCH; REACHED(EPOCH_RAISED)
@@ -132,8 +124,8 @@ inline hand_over() {
   STEP(epoch_new = true);
   STEP(bit_new = true);
   ASSERT_IN_FORCE();
-  FIRST_RENAME();
-  SECOND_RENAME()
+  rename_epoch();
+  rename_bit()
 }
 
 /* cleanConfig: no shadow below our epoch is left, then the hash. The validator may refuse. */

@@ -5,7 +5,6 @@ import {
   mkdirSync,
   readdirSync,
   readFileSync,
-  readlinkSync,
   renameSync,
   rmSync,
   symlinkSync,
@@ -14,6 +13,7 @@ import {
 import {join} from 'node:path';
 import test, {type ExecutionContext} from 'ava';
 import {native} from '../../lib/os/native.js';
+import {openedBelow} from '../helpers/descriptors.js';
 import {ERRNO, exclusive, ofd, open, Remote, scratch} from '../helpers/native.js';
 import {bitIn, softBitClear, softBitHandover, softBitSet, softBitWithdraw} from '../helpers/soft-bit.js';
 import {steppedTest} from '../helpers/stepped.js';
@@ -24,18 +24,6 @@ function softBit(t: ExecutionContext, bit: 0 | 1, epoch: number, directory = scr
   writeFileSync(join(directory, 'conf_locked'), `${bit}\n`);
   writeFileSync(join(directory, 'epoch'), `${epoch}\n`);
   return directory;
-}
-
-/** What of a directory this process has open. */
-function openBelow(directory: string): string[] {
-  const targets = readdirSync('/proc/self/fd').map(fd => {
-    try {
-      return readlinkSync(`/proc/self/fd/${fd}`);
-    } catch {
-      return ''; // that of the listing itself
-    }
-  });
-  return targets.filter(target => target.startsWith(`${directory}/`));
 }
 
 const state = (directory: string) => ({
@@ -119,6 +107,20 @@ test('whoever has opened a bit before it was taken by force changes nothing of i
   t.deepEqual(state(bit), {bit: 1, epoch: 8});
 });
 
+for (const replaced of ['conf_locked', 'epoch'])
+  test(`one replaced file is enough to fence: ${replaced}`, t => {
+    const bit = softBit(t, 1, 5);
+    using clearing = bitIn(bit).open();
+    writeFileSync(join(bit, 'new'), replaced === 'epoch' ? '5\n' : '1\n');
+    renameSync(join(bit, 'new'), join(bit, replaced));
+    t.throws(() => clearing.clear(5), {code: 'ESTALE'});
+    softBit(t, 0, 5, bit);
+    using setting = bitIn(bit).open();
+    writeFileSync(join(bit, 'new'), replaced === 'epoch' ? '5\n' : '0\n');
+    renameSync(join(bit, 'new'), join(bit, replaced));
+    t.throws(() => setting.set(5, 6), {code: 'ESTALE'});
+  });
+
 test('a set does not outlast its call: the bit can be changed while its owner has it open', t => {
   const bit = softBit(t, 0, 5);
   using owner = bitIn(bit).open();
@@ -140,7 +142,7 @@ test('an open bit leaves no descriptor behind, however it ends', t => {
   }
   rmSync(join(bit, 'epoch'));
   t.throws(() => bitIn(bit).open(), {code: 'ENOENT', message: /\/epoch/});
-  t.deepEqual(openBelow(bit), []);
+  t.deepEqual(openedBelow(bit), []);
 });
 
 test('the addon closes no file for a bit that it has not opened', t => {
@@ -148,7 +150,7 @@ test('the addon closes no file for a bit that it has not opened', t => {
   t.is(native.softBitClear(0, 1, 5), -ERRNO.EBADF);
   const opened = native.open(join(bit, 'conf_locked'), constants.O_RDWR, 0);
   t.is(native.softBitClear(opened, 0, 5), -ERRNO.EBADF);
-  t.deepEqual(openBelow(bit), [], 'what it was to close, it has closed');
+  t.deepEqual(openedBelow(bit), [], 'what it was to close, it has closed');
   t.notThrows(() => fstatSync(0));
 });
 
@@ -164,6 +166,12 @@ test('files that are missing, torn or links are refused', t => {
     t.is(native.readEpoch(join(bit, 'epoch')), -ERRNO.EBADMSG, JSON.stringify(text));
     t.is(softBitHandover(bit, 5, 6), -ERRNO.EBADMSG, JSON.stringify(text));
   }
+  softBit(t, 0, 5, bit);
+  using torn = bitIn(bit).open();
+  writeFileSync(path, '2\n');
+  writeFileSync(join(bit, 'epoch'), 'x\n');
+  t.throws(() => torn.read(), {code: 'EBADMSG', message: /\/conf_locked/});
+  t.throws(() => torn.epoch(), {code: 'EBADMSG', message: /\/epoch/});
   softBit(t, 0, 5, bit);
   renameSync(path, `${path}.real`);
   symlinkSync(`${path}.real`, path);
