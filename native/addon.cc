@@ -101,12 +101,13 @@ napi_value JsUnlockAndClose(napi_env env, napi_callback_info info) {
   return arguments.Number(UnlockAndClose(request));
 }
 
-// 1 or 0, or -errno.
-napi_value JsHasName(napi_env env, napi_callback_info info) {
+// What one number says about a descriptor, or -errno.
+template <int (*kAsk)(int)>
+napi_value JsAsk(napi_env env, napi_callback_info info) {
   QuickArguments<1> arguments(env, info);
   int fd = arguments.Int(0, "fd");
   if (arguments.failed()) return nullptr;
-  return arguments.Number(HasName(fd));
+  return arguments.Number(kAsk(fd));
 }
 
 napi_value JsGetLock(napi_env env, napi_callback_info info) {
@@ -336,13 +337,6 @@ Value JsWriteAttribute(const CallbackInfo& info) {
   return Number(info, WriteAttribute(path, text));
 }
 
-napi_value JsReadOpenBit(napi_env env, napi_callback_info info) {
-  QuickArguments<1> arguments(env, info);
-  int fd = arguments.Int(0, "fd");
-  if (arguments.failed()) return nullptr;
-  return arguments.Number(ReadOpenBit(fd));
-}
-
 napi_value JsReadOpenEpoch(napi_env env, napi_callback_info info) {
   QuickArguments<1> arguments(env, info);
   int fd = arguments.Int(0, "fd");
@@ -570,6 +564,18 @@ Value JsPeerCredentials(const CallbackInfo& info) {
   return result;
 }
 
+Value JsPeerGroups(const CallbackInfo& info) {
+  Arguments arguments(info);
+  int fd = arguments.Int("fd");
+  if (arguments.failed()) return Nothing(info);
+  std::vector<gid_t> groups;
+  int error = PeerGroups(fd, &groups);
+  if (error < 0) return Number(info, error);
+  Napi::Array result = Napi::Array::New(info.Env(), groups.size());
+  for (uint32_t i = 0; i < groups.size(); i++) result[i] = Number(info, groups[i]);
+  return result;
+}
+
 Value JsPeerPidfd(const CallbackInfo& info) {
   Arguments arguments(info);
   int fd = arguments.Int("fd");
@@ -617,6 +623,7 @@ constexpr Export kExports[] = {
     {"setXattr", JsSetXattr},
     {"getXattr", JsGetXattr},
     {"peerCredentials", JsPeerCredentials},
+    {"peerGroups", JsPeerGroups},
     {"peerPidfd", JsPeerPidfd},
     {"notify", JsNotify},
 };
@@ -637,8 +644,8 @@ constexpr QuickExport kQuickExports[] = {
     {"readPage", JsReadPage},
     {"readOpenPage", JsReadOpenPage},
     {"writePage", JsWritePage},
-    {"hasName", JsHasName},
-    {"readOpenBit", JsReadOpenBit},
+    {"hasName", JsAsk<HasName>},
+    {"readOpenBit", JsAsk<ReadOpenBit>},
     {"readOpenEpoch", JsReadOpenEpoch},
     {"softBitSet", JsSoftBitSet},
     {"softBitClear", JsSoftBitClear},

@@ -1,6 +1,7 @@
 /** What did the kernel log about a process? Silent where the log can't be read. */
 import {closeSync, constants, openSync, readSync} from 'node:fs';
 import {setImmediate} from 'node:timers/promises';
+import {Coalesced} from './coalesced.js';
 import {readText} from './read-text.js';
 import {hasCode} from './system-error.js';
 import {isFirstPidNamespace, isFirstTimeNamespace, type System} from './system.js';
@@ -50,15 +51,27 @@ const LINES: readonly {kind: ReportKind; pattern: RegExp}[] = [
 /** A record: facility and level, number, microseconds since boot, flags; text (Documentation/ABI/testing/dev-kmsg). */
 const RECORD = /^(\d+),\d+,(\d+),[^;]*;(.*)$/;
 
-/** What one line says of a pid. Everybody may write to the log, but the kernel gives facility 0 to nobody else. */
+/** A record of the kernel's own: everybody may write to the log, but it gives facility 0 to nobody else. */
+function ownRecord(line: string): {text: string; microseconds: number} | undefined {
+  const [, prefix, microseconds, text] = RECORD.exec(line) ?? [];
+  if (text === undefined || Number(prefix) >> 3 !== 0) return undefined;
+  return {text, microseconds: Number(microseconds)};
+}
+
+/** What one line says of a pid. */
 export function parseReport(
   line: string,
   pid: number,
 ): {kind: ReportKind; text: string; microseconds: number} | undefined {
-  const [, prefix, microseconds, text] = RECORD.exec(line) ?? [];
-  if (text === undefined || Number(prefix) >> 3 !== 0) return undefined;
-  const found = LINES.find(({pattern}) => pattern.exec(text)?.[1] === String(pid));
-  return found && {kind: found.kind, text, microseconds: Number(microseconds)};
+  const record = ownRecord(line);
+  const found = record && LINES.find(({pattern}) => pattern.exec(record.text)?.[1] === String(pid));
+  return found && {kind: found.kind, ...record};
+}
+
+/** Does it say something of any process? */
+function isTelling(line: string): boolean {
+  const record = ownRecord(line);
+  return record !== undefined && LINES.some(({pattern}) => pattern.test(record.text));
 }
 
 /**
@@ -110,6 +123,22 @@ async function* readLines(path: string): AsyncGenerator<string> {
   }
 }
 
+/** Lines that tell of some process, of the whole log. */
+async function readTelling(path: string): Promise<string[]> {
+  const telling: string[] = [];
+  for await (const line of readLines(path)) if (isTelling(line)) telling.push(line);
+  return telling;
+}
+
+/** Many who ask at once, for many locks of owners that are gone, share a read. */
+const logs = new Map<string, Coalesced<string[]>>();
+
+function tellingLines(path: string): Promise<string[]> {
+  const log = logs.get(path) ?? new Coalesced(() => readTelling(path));
+  logs.set(path, log);
+  return log.run();
+}
+
 /**
  * What the kernel logged about a pid since a time (milliseconds since 1970), in the order of the log; what may be older
  * is left out, for the pid may have been another process's then. None where the log can't be read: no such file, no right to (kernel.dmesg_restrict), another pid or time namespace.
@@ -121,7 +150,7 @@ export async function readKernelReports(system: System, pid: number, since: numb
   try {
     const {start, suspended} = readClocks(system);
     const now = system.now();
-    for await (const line of readLines(system.kernelLog)) {
+    for (const line of await tellingLines(system.kernelLog)) {
       const report = parseReport(line, pid);
       if (!report) continue;
       const {kind, text} = report;

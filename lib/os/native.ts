@@ -270,6 +270,8 @@ export interface Native {
   getXattr(fd: number, name: string): Buffer | number;
 
   peerCredentials(fd: number): {pid: number; uid: number; gid: number} | number;
+  /** SO_PEERGROUPS: supplementary groups. */
+  peerGroups(fd: number): readonly number[] | number;
   /** SO_PEERPIDFD (Linux >= 6.5). */
   peerPidfd(fd: number): number;
   /** Sends one datagram to a systemd notify socket; a leading @ names an abstract one. */

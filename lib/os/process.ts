@@ -1,7 +1,7 @@
 /** Which incarnation of which process is this, and does it still exist? */
 import {readlinkSync} from 'node:fs';
 import {constants} from 'node:os';
-import {type Ending, noteDeath, readEnding} from './death.js';
+import {type Death, type Ending, noteDeath, readEnding} from './death.js';
 import {native} from './native.js';
 import {procDirectory} from './proc-directory.js';
 import {readState} from './process-state.js';
@@ -55,7 +55,8 @@ function startIdentity({timeNamespace}: System, {startTime}: ProcessStat): Ident
   return `start:${startTime}${timeNamespace === undefined ? '' : `@${timeNamespace}`}`;
 }
 
-function identityOf(system: System, pidfd: number): Identity {
+/** The identity of the process that a pidfd leads to. Throws SystemError where it can't be read. */
+export function identityOf(system: System, pidfd: number): Identity {
   const inode = check<bigint>(native.pidfdInode(pidfd), 'fstat', 'pidfd');
   return inode === 0n ? startIdentity(system, readStat(procDirectory(system, pidfd))) : `pidfd:${inode}`;
 }
@@ -190,10 +191,58 @@ export async function waitForExit(
   }
 }
 
+/** One incarnation, by the pid that it has in our pid namespace. */
+export interface Incarnate {
+  readonly pid: number;
+  readonly identity: Identity;
+}
+
 /** Is this the pidfd of the process of that identity? Undefined when that can't be told. */
 function isIncarnation(system: System, pidfd: number, identity: Identity): boolean | undefined {
   const started = startIdentity(system, readStat(procDirectory(system, pidfd)));
   return isSame(identity, {identity: identityOf(system, pidfd), started});
+}
+
+/** A pidfd of one incarnation; `gone` when it has ended, whoever has its pid by now; `unknown` when it can't be told from a later one. */
+function openIncarnation(system: System, {pid, identity}: Incarnate): number | 'gone' | 'unknown' {
+  const pidfd = native.pidfdOpen(pid);
+  // Nobody has the pid, or it is the id of a mere thread: see look().
+  if (pidfd === ESRCH || pidfd === EINVAL || pidfd === ENOENT) return 'gone';
+  check<number>(pidfd, 'pidfd_open', `pid ${pid}`);
+  let same: boolean | undefined = false;
+  try {
+    same = native.isReadable(pidfd) === 1 ? false : isIncarnation(system, pidfd, identity);
+    if (same) return pidfd;
+  } catch (error) {
+    // It may have ended, and been collected, while we looked.
+    if (native.isReadable(pidfd) !== 1) throw error;
+    same = false;
+  } finally {
+    if (!same) native.close(pidfd);
+  }
+  return same === false ? 'gone' : 'unknown';
+}
+
+/**
+ * Resolves when one incarnation has ended, at once when it has: with its death, undefined when that was before. With `unknown`, at once, when
+ * it can't be told from a later one. Rejects with signal.reason or SystemError.
+ */
+export async function untilGone(
+  system: System,
+  who: Incarnate,
+  signal?: AbortSignal,
+): Promise<Death | 'unknown' | undefined> {
+  signal?.throwIfAborted();
+  const pidfd = openIncarnation(system, who);
+  if (typeof pidfd !== 'number') return pidfd === 'gone' ? undefined : pidfd;
+  try {
+    await readable(pidfd, signal);
+    const death = {ending: readEnding(system, pidfd), seen: system.now()};
+    noteDeath(who.pid, who.identity, death);
+    return death;
+  } finally {
+    native.close(pidfd);
+  }
 }
 
 /**
@@ -206,13 +255,9 @@ export async function endProcess(
   identity: Identity,
   signal?: AbortSignal,
 ): Promise<boolean> {
-  const pidfd = native.pidfdOpen(pid);
-  if (pidfd === ESRCH) return true;
-  check<number>(pidfd, 'pidfd_open', `pid ${pid}`);
+  const pidfd = openIncarnation(system, {pid, identity});
+  if (typeof pidfd !== 'number') return pidfd === 'gone';
   try {
-    if (native.isReadable(pidfd) === 1) return true;
-    const same = isIncarnation(system, pidfd, identity);
-    if (same !== true) return same === false;
     const sent = native.pidfdSignal(pidfd, constants.signals.SIGKILL);
     if (sent !== ESRCH) check(sent, 'pidfd_send_signal', `pid ${pid}`);
     await readable(pidfd, signal);

@@ -15,13 +15,24 @@ test('peer credentials and peer pidfd name the process that connected', async t 
   const client = spawn(process.execPath, ['-e', `require('node:net').connect(${JSON.stringify(path)})`], {
     stdio: 'ignore',
   });
+  t.teardown(() => client.kill('SIGKILL'));
   const [socket] = (await once(server, 'connection')) as [Socket];
+  t.teardown(() => {
+    socket.destroy();
+    server.close();
+  });
   const {fd} = (socket as unknown as {_handle: {fd: number}})._handle;
   t.deepEqual(native.peerCredentials(fd), {
     pid: client.pid ?? 0,
     uid: process.getuid?.() ?? 0,
     gid: process.getgid?.() ?? 0,
   });
+  // Node counts the process's own group among them, the kernel need not.
+  const own = process.getgid?.() ?? 0;
+  t.deepEqual(
+    new Set([own, ...(native.peerGroups(fd) as number[])]),
+    new Set([own, ...(process.getgroups?.() ?? [])]),
+  );
   const pidfd = native.peerPidfd(fd);
   t.true(pidfd >= 0);
   t.is(native.isReadable(pidfd), 0);
@@ -30,13 +41,12 @@ test('peer credentials and peer pidfd name the process that connected', async t 
   await exit;
   t.is(native.isReadable(pidfd), 1);
   native.close(pidfd);
-  socket.destroy();
-  server.close();
 });
 
 test('a descriptor that is no socket is refused', t => {
   const fd = native.open('/dev/null', 0, 0);
   t.is(native.peerCredentials(fd), -errnoOf('ENOTSOCK'));
   t.is(native.peerPidfd(fd), -errnoOf('ENOTSOCK'));
+  t.is(native.peerGroups(fd), -errnoOf('ENOTSOCK'));
   native.close(fd);
 });

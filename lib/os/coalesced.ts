@@ -1,0 +1,32 @@
+/** Who shares one look at something? All who ask before it begins: what they get is never older than their question. */
+
+/** A look that takes a while: one at a time, and at most one more that waits, for all who came meanwhile. */
+export class Coalesced<Result> {
+  readonly #look: () => Promise<Result>;
+  #running: Promise<Result> | undefined;
+  #next: Promise<Result> | undefined;
+
+  constructor(look: () => Promise<Result>) {
+    this.#look = look;
+  }
+
+  run(): Promise<Result> {
+    if (!this.#running) return this.#begin();
+    this.#next ??= this.#running.then(
+      () => this.#begin(),
+      () => this.#begin(),
+    );
+    return this.#next;
+  }
+
+  #begin(): Promise<Result> {
+    this.#next = undefined;
+    const running = this.#look();
+    this.#running = running;
+    const end = () => {
+      if (this.#running === running) this.#running = undefined;
+    };
+    running.then(end, end);
+    return running;
+  }
+}
