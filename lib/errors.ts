@@ -216,6 +216,37 @@ export const ERRORS = {
       'Correct it: `locksmith policy check` lists all faults. In an emergency, --no-policy goes without it.',
     exit: EXIT.failure,
   },
+  ERR_DAEMON_RUNNING: {
+    meaning: 'Another daemon watches the locks of this RUN already.',
+    advice: 'Use that one; `systemctl status locksmith` or the pid in the message says which it is.',
+    exit: EXIT.tryAgain,
+  },
+  ERR_NO_DAEMON: {
+    meaning: 'No daemon answers on the socket.',
+    advice: 'Start it: `systemctl start locksmith`. All that needs no events works without it.',
+    exit: EXIT.unavailable,
+  },
+  ERR_DAEMON_ANSWER: {
+    meaning:
+      'The daemon answered something that this program does not understand, or that it takes no more requests for now.',
+    advice: 'The message says what. Try again; if it stays so, both are of different versions.',
+    exit: EXIT.tryAgain,
+  },
+  ERR_UNKNOWN_HOLD: {
+    meaning: 'No hold of that id is in force: it has ended, or never was.',
+    advice: 'Ask for a new one; what was stopped goes on by itself when a hold ends.',
+    exit: EXIT.no,
+  },
+  ERR_UNKNOWN_ORCHESTRATOR: {
+    meaning: 'No orchestrator of that id has registered with this daemon; it may be a new one.',
+    advice: 'Register again.',
+    exit: EXIT.no,
+  },
+  ERR_ACKNOWLEDGED: {
+    meaning: 'The orchestrator has acknowledged that hold before.',
+    advice: 'Nothing is to be done; one acknowledgement is enough.',
+    exit: EXIT.no,
+  },
   ERR_LAYOUT_BROKEN: {
     meaning: 'A file of the lock’s own directory is missing or not what it should be.',
     advice: 'Run `locksmith doctor`.',

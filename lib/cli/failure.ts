@@ -5,8 +5,9 @@ import {ERRORS, EXIT, type ErrorCode, isLockError, type LockError} from '../erro
 import type {Owner} from '../lock/owner-record.js';
 import {hasCode} from '../os/system-error.js';
 import type {Verdict} from '../recovery/verdict.js';
-import {note, paint, toJson} from './output.js';
-import {headline, nextLines, toReport} from './report.js';
+import {toFacts, toJson} from '../recovery/report.js';
+import {note, paint} from './output.js';
+import {headline, nextLines} from './report.js';
 import {Interrupted, signalStatus} from './signals.js';
 import {showAge} from './units.js';
 
@@ -26,18 +27,6 @@ export function statusOf(error: unknown): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.done : EXIT.usage;
   if (hasCode(error, 'ENOSYS', 'EOPNOTSUPP')) return EXIT.unavailable;
   return hasCode(error, 'EACCES', 'EPERM') ? EXIT.notPermitted : EXIT.failure;
-}
-
-function toFacts(error: unknown): Record<string, unknown> {
-  if (!(error instanceof Error)) return {message: String(error)};
-  const {name: _name, verdict, ...facts} = error as LockError;
-  const advice = isLockError(error) ? {advice: error.advice} : {};
-  return {
-    ...facts,
-    message: error.message,
-    ...advice,
-    ...(verdict ? {verdict: toReport(verdict as Verdict)} : {}),
-  };
 }
 
 /** The lines that every HOT refusal begins with: what, who, since when, alive or not, and what to do next. */

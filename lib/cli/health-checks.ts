@@ -15,7 +15,7 @@ import type {System} from '../os/system.js';
 import {verifyAudit} from '../recovery/audit.js';
 import {findConfigLock, type GuardedConfig} from '../recovery/guarded-config.js';
 import {policyDirectory, problemText, readPolicy} from '../recovery/policy/read.js';
-import {examineAnyway} from './report.js';
+import {examineAnyway} from '../recovery/report.js';
 
 export type Health = 'ok' | 'warn' | 'fail';
 

@@ -2,8 +2,8 @@
 import type {ListedLock, LockList, Waiter} from '../os/lock-table.js';
 import {commandOf} from '../os/process.js';
 import {system} from '../os/system.js';
+import {toWaiter} from '../recovery/report.js';
 import type {Columns} from './columns.js';
-import {toWaiter} from './report.js';
 
 /** A lock, with the names of the programs that hold it. */
 export interface ShownLock extends ListedLock {

@@ -1,16 +1,17 @@
 #!/usr/bin/env node
 /** `locksmith`: the table of its commands, and one place where every failure ends. */
-import {readFileSync} from 'node:fs';
 import {Command} from 'commander';
 import {EXIT} from '../errors.js';
 import {type CommandSpec, exampleText, exitText, register} from './command.js';
 import {tellFailure} from './failure.js';
 import {align, ignoreBrokenPipe} from './output.js';
+import {version} from './version.js';
 
 /** In the order of the help. A command is loaded when it is asked for: loading all takes twice as long. */
 const COMMANDS: Readonly<Record<string, () => Promise<CommandSpec>>> = {
   ls: async () => (await import('./commands/ls.js')).lsCommand,
   explain: async () => (await import('./commands/explain.js')).explainCommand,
+  watch: async () => (await import('./commands/watch.js')).watchCommand,
   bit: async () => (await import('./commands/bit.js')).bitCommand,
   log: async () => (await import('./commands/log.js')).logCommand,
   policy: async () => (await import('./commands/policy.js')).policyCommand,
@@ -19,6 +20,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<CommandSpec>>> = {
   hold: async () => (await import('./commands/hold.js')).holdCommand,
   recover: async () => (await import('./commands/recover.js')).recoverCommand,
   'break-glass': async () => (await import('./commands/break-glass.js')).breakGlassCommand,
+  daemon: async () => (await import('./commands/daemon.js')).daemonCommand,
   demo: async () => (await import('./commands/demo.js')).demoCommand,
   doctor: async () => (await import('./commands/doctor.js')).doctorCommand,
 };
@@ -56,11 +58,6 @@ const EXITS: CommandSpec['exits'] = [
 const ABOUT =
   'Tells who owns a locked configuration file, proves whether the owner lives, and takes the file back safely. ' +
   'A lock is meant by its NAME, or by the FILE that it guards: what has a slash, or exists as a file, is a FILE.';
-
-function version(): string {
-  const text = readFileSync(new URL('../../../package.json', import.meta.url), 'utf8');
-  return (JSON.parse(text) as {version: string}).version;
-}
 
 /** The command that is meant; all of them for help, and where there is none of that name. */
 function loadCommands(name: string): Promise<CommandSpec[]> {

@@ -1,4 +1,5 @@
 /** How do results and messages reach people and scripts? Results on stdout, everything else on stderr, colour only on a terminal. */
+import {toJson} from '../recovery/report.js';
 import {styleText} from 'node:util';
 
 type Style = Parameters<typeof styleText>[0];
@@ -12,7 +13,7 @@ const ESCAPE = '\u001b';
 const CONTROL = new RegExp(`(?!\\n|${ESCAPE}\\[[\\d;]*m)\\p{Cc}`, 'gu');
 
 /** Whoever names a file or a purpose does not command the terminal: control characters are shown, not sent. Colours pass. */
-function printable(text: string): string {
+export function printable(text: string): string {
   return text.replaceAll(CONTROL, character => `\\x${character.charCodeAt(0).toString(16).padStart(2, '0')}`);
 }
 
@@ -46,17 +47,6 @@ export function print(text: string): void {
 export function note(text: string): void {
   clearStatus();
   process.stderr.write(`${printable(text)}\n`);
-}
-
-function plain(_key: string, value: unknown): unknown {
-  if (typeof value !== 'bigint') return value;
-  const number = Number(value);
-  return Number.isSafeInteger(number) ? number : String(value);
-}
-
-/** JSON on one line; a bigint becomes a number where that is exact, else a string. */
-export function toJson(value: unknown): string {
-  return JSON.stringify(value, plain);
 }
 
 export function printJson(value: unknown): void {

@@ -1,14 +1,11 @@
-/** How is a verdict shown? One view for scripts, one for people. */
+/** How is a verdict shown to people? */
 import type {Waiter} from '../os/lock-table.js';
-import type {GuardedConfig} from '../recovery/guarded-config.js';
-import {type FileVerdict, summarizeFile} from '../recovery/file-verdict.js';
+import {summarizeFile} from '../recovery/file-verdict.js';
 import {suspectText} from '../recovery/incomplete.js';
-import {type State, summarize, type Verdict} from '../recovery/verdict.js';
+import type {AnyVerdict} from '../recovery/report.js';
+import {type State, summarize} from '../recovery/verdict.js';
 import {align, oneLine, paint} from './output.js';
 import {showAge} from './units.js';
-
-/** What looking at a lock, or at a file that none guards, gave. */
-export type AnyVerdict = Verdict | FileVerdict;
 
 type Style = Parameters<typeof paint>[1];
 
@@ -20,34 +17,6 @@ export const STATE_STYLE: Record<State, Style> = {
   DEAD: 'red',
   UNKNOWN: 'yellow',
 };
-
-/** A waiter as scripts see it: what is not known is null. */
-export function toWaiter({pid, kind, mode, start, end, behind}: Waiter): Record<string, unknown> {
-  return {pid: pid ?? null, kind, mode, start, end: end ?? null, behind: behind ?? null};
-}
-
-/** The fields that scripts may rely on, and no others. */
-export function toReport(verdict: AnyVerdict): Record<string, unknown> {
-  const {name, file, hot, state, epoch, owner, bit, holders, suspects, evidence, complete, missing, next} =
-    verdict;
-  const {node, pid, bootId, identity, exe, uid, purpose, since} = owner ?? {};
-  return {
-    name,
-    file,
-    hot,
-    state,
-    epoch,
-    owner: owner && {node, pid, bootId, identity, exe, uid, purpose, since},
-    bit,
-    holders: holders.map(holder => ({...holder, identity: holder.identity ?? null})),
-    suspects,
-    waiters: verdict.waiters.map(toWaiter),
-    evidence,
-    complete,
-    missing,
-    next,
-  };
-}
 
 /** The verdict in one sentence. */
 export function headline(verdict: AnyVerdict): string {
@@ -141,37 +110,4 @@ export function reportLines(verdict: AnyVerdict): string[] {
     ...evidenceLines(verdict).slice(1),
     ...(next.length > 0 ? ['', bold('Next'), ...next] : []),
   ];
-}
-
-/** Looks at a lock; what keeps it from being looked at becomes evidence, so that one broken lock hides no other. */
-export async function examineAnyway(config: GuardedConfig): Promise<Verdict> {
-  try {
-    return await config.examine();
-  } catch (error) {
-    const evidence = {
-      looked: config.paths.directory,
-      saw: (error as Error).message,
-      follows: 'nothing can be said about this lock',
-    };
-    const bit = {path: config.bit.path, kind: config.bit.kind, value: null, owner: null};
-    const unknown = {
-      hot: false,
-      state: 'UNKNOWN',
-      epoch: null,
-      owner: null,
-      holders: [],
-      suspects: [],
-      waiters: [],
-      complete: false,
-      missing: [{what: config.paths.directory, why: (error as Error).message, visibleTo: null}],
-    } as const;
-    return {
-      name: config.name,
-      file: config.file,
-      ...unknown,
-      bit,
-      evidence: [evidence],
-      next: ['locksmith doctor'],
-    };
-  }
 }

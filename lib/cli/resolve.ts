@@ -16,8 +16,8 @@ import {system} from '../os/system.js';
 import {findConfigLock, type GuardedConfig, openConfigLock} from '../recovery/guarded-config.js';
 import {didYouMean, near} from '../recovery/near.js';
 import {placeText} from '../recovery/policy/policy.js';
+import {Policy} from '../recovery/policy/rules.js';
 import type {OptionSpec} from './command.js';
-import {Policy} from './policy.js';
 
 /** The roots in force. Throws ERR_ROOT_UNSAFE; creates nothing. */
 export function currentRoots(): Roots {

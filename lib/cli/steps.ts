@@ -6,11 +6,12 @@ import type {Acknowledgement} from '../recovery/quiesce/quiesce.js';
 import type {RecoverOptions} from '../recovery/recover.js';
 import type {Certificate, OnStep, Step, StepName} from '../recovery/take-back.js';
 import type {Verdict} from '../recovery/verdict.js';
+import {toReport} from '../recovery/report.js';
 import type {OptionSpec} from './command.js';
 import {align, note, paint, print, printJson} from './output.js';
 import {showProgress} from './progress.js';
 import {acknowledgementText} from './quiesce.js';
-import {headline, toReport} from './report.js';
+import {headline} from './report.js';
 import {parseDuration, showDuration} from './units.js';
 
 type Style = Parameters<typeof paint>[1];

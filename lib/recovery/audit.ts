@@ -1,6 +1,7 @@
 /** What was done to whose lock, by whom, and why? An append-only log whose records are chained by their hashes. */
 import {createHash} from 'node:crypto';
 import {createReadStream, constants, fstatSync, ftruncateSync, readSync, writeSync} from 'node:fs';
+import {open} from 'node:fs/promises';
 import {createInterface} from 'node:readline';
 import {dirname, join} from 'node:path';
 import {LockError} from '../errors.js';
@@ -211,6 +212,30 @@ export async function* auditRecords(state: string): AsyncGenerator<AuditRecord> 
     yield* auditRecordsIn(auditPath(state));
   } catch (error) {
     if (!hasCode(error, 'ENOENT')) throw error;
+  }
+}
+
+/** The last records of the log of STATE, oldest first, without reading all of it; none when there is no log yet. */
+export async function lastAuditRecords(state: string, count: number): Promise<AuditRecord[]> {
+  const file = await open(auditPath(state)).catch((error: unknown) => {
+    if (!hasCode(error, 'ENOENT')) throw error;
+  });
+  if (!file) return [];
+  try {
+    const {size} = await file.stat();
+    for (let length = Math.min(size, 65_536); ; length = Math.min(size, 4 * length)) {
+      const {buffer} = await file.read(Buffer.alloc(length), 0, length, size - length);
+      // Behind the last newline there is nothing, or an append that was never confirmed.
+      const lines = buffer.toString('utf8').split('\n').slice(0, -1);
+      const whole = length === size ? lines : lines.slice(1);
+      if (whole.length < count && length < size) continue;
+      return whole.slice(-count).flatMap(line => {
+        const record = parseRecord(line);
+        return typeof record === 'string' ? [] : [record];
+      });
+    }
+  } finally {
+    await file.close();
   }
 }
 

@@ -151,6 +151,7 @@ export async function breakGlass(config: ConfigLock, options: BreakGlassOptions)
     kill = false,
     signal,
     quiesce,
+    announce,
   } = options;
   if (reason.trim() === '')
     throw new LockError('ERR_ARGUMENT', 'break-glass needs a reason; the audit keeps it');
@@ -176,6 +177,7 @@ export async function breakGlass(config: ConfigLock, options: BreakGlassOptions)
       reason,
       signal,
       quiesce,
+      announce,
       step,
     });
   } finally {
@@ -183,7 +185,7 @@ export async function breakGlass(config: ConfigLock, options: BreakGlassOptions)
   }
 }
 
-interface Means extends Pick<RecoverOptions, 'validate' | 'audit' | 'signal' | 'quiesce'> {
+interface Means extends Pick<RecoverOptions, 'validate' | 'audit' | 'signal' | 'quiesce' | 'announce'> {
   readonly bound: number;
   readonly reason: string;
   readonly step: ReturnType<typeof stepper>;
@@ -227,12 +229,13 @@ async function forceThrough(
   config: ConfigLock,
   verdict: Verdict,
   taken: Taken,
-  {bound, signal, quiesce, ...means}: Means,
+  {bound, signal, quiesce, announce, ...means}: Means,
 ): Promise<Certificate> {
   await using stop = await hold(config, {
     for: bound,
     signal,
     quiesce,
+    announce,
     evict: taken.gates,
     fences: effectsOf(config),
   });

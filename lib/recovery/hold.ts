@@ -27,12 +27,25 @@ export interface HoldOptions {
   readonly evict?: readonly LockFile[];
   /** Orchestrators that do not pass the gate, in the order in which they are stopped. */
   readonly quiesce?: readonly QuiesceSpec[] | undefined;
+  /** Tells those who want to hear of it, and must say that they have come to the hold point. */
+  readonly announce?: Announce | undefined;
   /**
    * Scratch files, by absolute path, whose rename is an effect of the holder. When the hold ends at its deadline or by
    * the holder's death, they are removed strictly before the gate opens: so a holder who checked that the hold is in force after he wrote
    * the file, was stopped, and wakes too late, renames nothing.
    */
   readonly fences?: readonly string[];
+}
+
+/** Tells of a hold that is asked for, and of the milliseconds that it may last. */
+export type Announce = (lock: string, milliseconds: number) => Announced;
+
+/** A hold that was told of. */
+export interface Announced {
+  /** Resolves when all have said so; rejects with ERR_HOLD_REFUSED, which names those who have not, when the signal aborts. */
+  acknowledged(signal: AbortSignal): Promise<readonly Acknowledgement[]>;
+  /** It is over, or was not granted. */
+  end(): void;
 }
 
 /** All that a hold is made of. */
@@ -44,6 +57,7 @@ interface Parts {
   readonly adapters: readonly Adapter[];
   turn?: LockFile;
   supervisor?: HoldSupervisor;
+  announced?: Announced | undefined;
 }
 
 /** A hold that was granted: nobody is inside a cycle, nobody can enter one, and the orchestrators that were to stop stand still. Ends by `release`, with this process, or at its deadline. */
@@ -120,7 +134,7 @@ export class Hold {
  * could wake what another hold has stopped by then. Gives what could not be restored.
  */
 async function letGo(
-  {config, deadline, gate, adapters, turn, supervisor}: Parts,
+  {config, deadline, gate, adapters, turn, supervisor, announced}: Parts,
   cause?: unknown,
 ): Promise<LockError | undefined> {
   deadline.cancel();
@@ -130,6 +144,7 @@ async function letGo(
     gate.unlock();
     gate.close();
     turn?.close();
+    announced?.end();
   }
 }
 
@@ -198,7 +213,7 @@ async function takeTurn(turn: LockFile, {config, deadline, bound, supervisor}: P
  */
 export async function hold(
   config: ConfigLock,
-  {for: asked = DEFAULT_HOLD, signal, evict = [], quiesce = [], fences = []}: HoldOptions = {},
+  {for: asked = DEFAULT_HOLD, signal, evict = [], quiesce = [], fences = [], announce}: HoldOptions = {},
 ): Promise<Hold> {
   const bound = checkedBound(asked);
   checkedFences(fences);
@@ -219,12 +234,14 @@ export async function hold(
       stoppables: adapters,
     });
     parts.supervisor = supervisor;
+    parts.announced = announce?.(config.name, deadline.remaining());
     if (turn) await takeTurn(turn, parts);
     await shutDoor(gate, deadline.signal);
     for (const share of evict) share.unlock();
     await emptyRoom(gate, deadline.signal);
     // In this order: an orchestrator that is stopped inside a cycle would never leave the room.
-    const acknowledgements = await quiesceAll(adapters, supervisor, deadline);
+    const said = (await parts.announced?.acknowledged(deadline.signal)) ?? [];
+    const acknowledgements = [...said, ...(await quiesceAll(adapters, supervisor, deadline))];
     const granted = new Hold({...parts, supervisor}, acknowledgements);
     // We may have been stopped meanwhile, or the supervisor killed: what has no bound is no hold.
     granted.assertInForce();

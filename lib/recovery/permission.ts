@@ -43,16 +43,25 @@ export function idOf(person: string): Promise<number | undefined> {
   return person.startsWith('@') ? lookUp(GROUPS, person.slice(1)) : lookUp(USERS, person);
 }
 
-/** Who this process is: the user who started it, and the groups that the kernel lets it act for. */
-function ourselves(): {readonly uid: number; readonly groups: readonly number[]} {
+/** A user and the groups that the kernel lets him act for. */
+export interface Person {
+  readonly uid: number;
+  readonly groups: readonly number[];
+}
+
+/** Who this process is: the user who started it. */
+function ourselves(): Person {
   return {
     uid: process.getuid?.() ?? 0,
     groups: [process.getgid?.() ?? 0, ...(process.getgroups?.() ?? [])],
   };
 }
 
-async function isOneOf(allowed: readonly string[]): Promise<boolean> {
-  const {uid, groups} = ourselves();
+/** Is that one of those whom the policy names: users, and groups with an @ before them? */
+export async function isOneOf(
+  allowed: readonly string[],
+  {uid, groups}: Person = ourselves(),
+): Promise<boolean> {
   for (const person of allowed) {
     const id = await idOf(person);
     if (id !== undefined && (person.startsWith('@') ? groups.includes(id) : id === uid)) return true;
@@ -60,20 +69,30 @@ async function isOneOf(allowed: readonly string[]): Promise<boolean> {
   return false;
 }
 
-/** Throws ERR_NOT_PERMITTED unless this process may break the glass. `allowed` as the policy has it; undefined where it says nothing. */
+/** Who asks, and for what. */
+export interface Asked {
+  /** By default this process. */
+  readonly person?: Person;
+  readonly what?: string;
+}
+
+/**
+ * Throws ERR_NOT_PERMITTED unless he who asks may take a lock from its owner. `allowed` as the policy has it; undefined where it says nothing:
+ * then it is the owner's own user.
+ */
 export async function checkPermitted(
   config: ConfigLock,
-  {owner}: Verdict,
+  {owner}: Pick<Verdict, 'owner'>,
   allowed: readonly string[] | undefined,
+  {person, what = 'break the glass of'}: Asked = {},
 ): Promise<void> {
-  const {uid} = config.system;
+  const {uid} = person ?? config.system;
   if (uid === 0) return;
-  if (allowed ? await isOneOf(allowed) : owner?.uid === uid) return;
+  if (allowed ? await isOneOf(allowed, person) : owner?.uid === uid) return;
   const others = allowed ?? (owner ? [`uid ${owner.uid}`] : []);
-  const who = ['root', ...others.filter(person => person !== 'root')].join(' or ');
-  throw new LockError(
-    'ERR_NOT_PERMITTED',
-    `only ${who} may break the glass of ${config.name}; this is uid ${uid}`,
-    {lock: config.name, path: config.file},
-  );
+  const who = ['root', ...others.filter(each => each !== 'root')].join(' or ');
+  throw new LockError('ERR_NOT_PERMITTED', `only ${who} may ${what} ${config.name}; this is uid ${uid}`, {
+    lock: config.name,
+    path: config.file,
+  });
 }

@@ -11,7 +11,7 @@ import type {AuditSink} from './audit.js';
 import {examineClaim, ownerOnRecord, readSetBit} from './claim.js';
 import type {ValidateFile} from './clean.js';
 import {drainContenders} from './contenders.js';
-import {DEFAULT_HOLD, type Hold, hold} from './hold.js';
+import {type Announce, DEFAULT_HOLD, type Hold, hold} from './hold.js';
 import type {QuiesceSpec} from './quiesce/spec.js';
 import {recordIntent} from './record.js';
 import {type Certificate, effectsOf, type OnStep, type StepName, takeBack} from './take-back.js';
@@ -22,6 +22,7 @@ export interface RecoverOptions {
   readonly hold?: number | undefined;
   /** Orchestrators that do not pass the gate, in the order in which they are stopped. */
   readonly quiesce?: readonly QuiesceSpec[] | undefined;
+  readonly announce?: Announce | undefined;
   /** Sees each step as it is done. */
   readonly onStep?: OnStep | undefined;
   /** Refuses the file as cleaning leaves it, by throwing; the bit then stays set. */
@@ -131,7 +132,7 @@ function verifyStillDead(config: ConfigLock, verdict: Verdict, read: ReadRecord)
  * it again finishes.
  */
 export async function recover(config: ConfigLock, options: RecoverOptions = {}): Promise<Certificate> {
-  const {hold: bound = DEFAULT_HOLD, onStep, validate, audit, signal, quiesce} = options;
+  const {hold: bound = DEFAULT_HOLD, onStep, validate, audit, signal, quiesce, announce} = options;
   const {reason = 'the owner is proven dead'} = options;
   const step = stepper(onStep);
   using _recovery = await lockRecovery(config);
@@ -142,7 +143,7 @@ export async function recover(config: ConfigLock, options: RecoverOptions = {}):
   await recordIntent(config, audit, 'recover.intent', facts, signal);
   config.tell({event: 'intent', epoch: verdict.epoch, forced: false});
   step('intent');
-  await using stop = await hold(config, {for: bound, signal, quiesce, fences: effectsOf(config)});
+  await using stop = await hold(config, {for: bound, signal, quiesce, announce, fences: effectsOf(config)});
   step('hold', holdFacts(stop));
   using guard = LockFile.open(config.paths.guard);
   const drained = await drainContenders(config, guard, stop, {

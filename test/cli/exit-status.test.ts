@@ -21,7 +21,8 @@ import {recoverCommand} from '../../lib/cli/commands/recover.js';
 import {findConfigLock} from '../../lib/recovery/guarded-config.js';
 import {bench, type Bench, guardedBench, NAME, occupy, orphan} from '../helpers/cli.js';
 import {type Ended} from '../helpers/started.js';
-import {asRoot, instrumented, testWith} from '../helpers/here.js';
+import {asRoot, testWith} from '../helpers/here.js';
+import {instrumented} from '../helpers/sanitizers.js';
 import {stopProcess} from '../helpers/proc-state.js';
 import {tinyFileSystem} from '../helpers/tiny-fs.js';
 

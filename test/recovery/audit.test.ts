@@ -19,6 +19,7 @@ import {
   auditRecords,
   auditStream,
   importAudit,
+  lastAuditRecords,
   verifyAudit,
   verifyAuditIn,
 } from '../../lib/recovery/audit.js';
@@ -36,6 +37,32 @@ function state(t: ExecutionContext): string {
 async function append(path: string, count: number): Promise<void> {
   for (let index = 0; index < count; index++) await appendAudit(system(), path, 'test', 'aim', {index});
 }
+
+test('the last records are read from the end, however long the log is, without what is torn', async t => {
+  const path = state(t);
+  t.deepEqual(await lastAuditRecords(path, 5), []);
+  await append(path, 3);
+  t.deepEqual(
+    (await lastAuditRecords(path, 5)).map(({seq}) => seq),
+    [1, 2, 3],
+  );
+  // Longer than what is read at first.
+  await appendAudit(system(), path, 'test', 'aim', {long: 'x'.repeat(100_000)});
+  await append(path, 2);
+  appendFileSync(auditPath(path), '{"seq":7,"ti');
+  t.deepEqual(
+    (await lastAuditRecords(path, 1)).map(({seq}) => seq),
+    [6],
+  );
+  t.deepEqual(
+    (await lastAuditRecords(path, 4)).map(({seq}) => seq),
+    [3, 4, 5, 6],
+  );
+  t.deepEqual(
+    (await lastAuditRecords(path, 99)).map(({seq}) => seq),
+    [1, 2, 3, 4, 5, 6],
+  );
+});
 
 test('records are chained, and the chain holds', async t => {
   const path = state(t);

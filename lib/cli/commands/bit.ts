@@ -1,11 +1,12 @@
 /** `locksmith bit`: is the lock bit set? And how is it set or cleared by hand? */
 import {EXIT, LockError} from '../../errors.js';
 import type {GuardedConfig} from '../../recovery/guarded-config.js';
+import {recoveryOptions} from '../../recovery/policy/rules.js';
 import {acquireAsGiven, refusal} from '../acquire.js';
 import type {CommandSpec, Given} from '../command.js';
 import {tellFailure} from '../failure.js';
 import {note, print, printJson} from '../output.js';
-import {POLICY_OPTIONS, type PolicyGiven, policyFor, recoveryOptions} from '../policy.js';
+import {POLICY_OPTIONS, type PolicyGiven, policyFor} from '../policy.js';
 import {findTarget} from '../resolve.js';
 import {interruption} from '../signals.js';
 import {recoverVisibly} from '../steps.js';

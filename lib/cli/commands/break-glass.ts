@@ -1,8 +1,9 @@
 /** `locksmith break-glass`: how is a lock taken by force, and audited? */
 import type {QuiesceSpec} from '../../recovery/quiesce/spec.js';
+import {recoveryOptions} from '../../recovery/policy/rules.js';
 import {AUDIT_OPTION, auditSink} from '../audit-to.js';
 import type {CommandSpec, Given} from '../command.js';
-import {POLICY_OPTIONS, type PolicyGiven, policyFor, recoveryOptions} from '../policy.js';
+import {POLICY_OPTIONS, type PolicyGiven, policyFor} from '../policy.js';
 import {findTarget} from '../resolve.js';
 import {QUIESCE_OPTION} from '../quiesce.js';
 import {interruption} from '../signals.js';

@@ -2,10 +2,11 @@
 import {EXIT} from '../../errors.js';
 import {examineFile} from '../../recovery/file-verdict.js';
 import type {ExamineOptions} from '../../recovery/verdict.js';
+import {type AnyVerdict, toReport} from '../../recovery/report.js';
 import {argumentBytes} from '../argument-bytes.js';
 import type {CommandSpec, Given} from '../command.js';
 import {print, printJson} from '../output.js';
-import {type AnyVerdict, reportLines, toReport} from '../report.js';
+import {reportLines} from '../report.js';
 import {findByFile, findByName, isFile, strayBitOf} from '../resolve.js';
 
 async function examineTarget(target: string, options: ExamineOptions): Promise<AnyVerdict> {

@@ -4,11 +4,12 @@ import {listNames} from '../../lock/layout.js';
 import {listLocks} from '../../os/lock-table.js';
 import {findConfigLock} from '../../recovery/guarded-config.js';
 import type {Verdict} from '../../recovery/verdict.js';
+import {examineAnyway, toReport} from '../../recovery/report.js';
 import {type Columns, chooseColumns, parseColumns, tableLines} from '../columns.js';
 import type {CommandSpec, Given} from '../command.js';
 import {LOCK_COLUMNS, type ShownLock, showLocks, toLockReport, USUAL_LOCK_COLUMNS} from '../machine-locks.js';
 import {note, print, printJson} from '../output.js';
-import {examineAnyway, STATE_STYLE, toReport} from '../report.js';
+import {STATE_STYLE} from '../report.js';
 import {currentRoots} from '../resolve.js';
 
 /** All columns, from which header, rows, `-o` and help come. */

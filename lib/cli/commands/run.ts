@@ -4,6 +4,7 @@ import type {Cycle} from '../../lock/config-lock.js';
 import {findHolders} from '../../os/lock-survey.js';
 import {describeProcess, waitForExit} from '../../os/process.js';
 import type {GuardedConfig} from '../../recovery/guarded-config.js';
+import {recoveryOptions} from '../../recovery/policy/rules.js';
 import {
   ACQUIRE_OPTIONS,
   type AcquireGiven,
@@ -15,7 +16,7 @@ import {runChild} from '../child.js';
 import type {CommandSpec} from '../command.js';
 import {tellFailure} from '../failure.js';
 import {note} from '../output.js';
-import {policyFor, recoveryOptions} from '../policy.js';
+import {policyFor} from '../policy.js';
 import {openTarget} from '../resolve.js';
 import {interruption} from '../signals.js';
 import {parseStatus} from '../units.js';

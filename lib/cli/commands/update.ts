@@ -4,13 +4,15 @@ import {buffer} from 'node:stream/consumers';
 import {EXIT, LockError} from '../../errors.js';
 import type {UpdateResult} from '../../lock/update.js';
 import type {GuardedConfig} from '../../recovery/guarded-config.js';
+import {recoveryOptions} from '../../recovery/policy/rules.js';
+import {validatorOf} from '../../recovery/validator.js';
 import {ACQUIRE_OPTIONS, type AcquireGiven, type AcquireHow, acquireAsGiven} from '../acquire.js';
 import type {CommandSpec} from '../command.js';
 import {note, print, printJson} from '../output.js';
-import {policyFor, recoveryOptions} from '../policy.js';
+import {policyFor} from '../policy.js';
 import {openTarget} from '../resolve.js';
 import {interruption} from '../signals.js';
-import {VALIDATE_OPTION, validatorOf} from '../validator.js';
+import {VALIDATE_OPTION} from '../validator.js';
 
 interface UpdateGiven extends AcquireGiven {
   readonly validate?: string;
