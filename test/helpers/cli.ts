@@ -8,7 +8,7 @@ import {fileURLToPath} from 'node:url';
 import type {ExecutionContext} from 'ava';
 import {LockFile} from '../../lib/os/lock-file.js';
 import {waitForExit} from '../../lib/os/process.js';
-import {sanitizers} from './here.js';
+import {sanitizers} from './sanitizers.js';
 import {type Ended, Started} from './started.js';
 
 export const MAIN = fileURLToPath(new URL('../../lib/cli/main.js', import.meta.url));

@@ -1,0 +1,233 @@
+/** What can be asked of the daemon, and what does it answer? One schema for the server, the client and docs/openapi.json. */
+import {z} from 'zod';
+import {MAX_PURPOSE} from '../lock/owner-record.js';
+import {LONGEST_HOLD} from '../recovery/hold.js';
+
+/** Version of the API: what is answered only grows; whatever else changes gets another. */
+export const API = '/v1';
+
+const time = z.iso.datetime().describe('UTC, as in RFC 3339');
+const milliseconds = z.number().nonnegative().describe('milliseconds');
+const epoch = z.int().nonnegative().describe('fencing token');
+const pid = z.int().nonnegative();
+const lockName = z.string().min(1).max(63).describe('name of a lock');
+const purpose = z.string().max(MAX_PURPOSE);
+const reason = z.string().max(200).describe('the audit log keeps it');
+
+/** Undefined where nobody wrote one: 0 stands for what the kernel can't name here. */
+export const ownerSchema = z.strictObject({
+  node: z.string(),
+  pid,
+  bootId: z.string(),
+  identity: z.string().describe('names one incarnation of a process within one boot'),
+  exe: z.string(),
+  uid: z.int(),
+  purpose,
+  since: time,
+});
+
+const evidence = z.strictObject({looked: z.string(), saw: z.string(), follows: z.string()});
+
+const number = z.union([z.number(), z.string()]).describe('a string where it is above 2^53');
+
+const holder = z.looseObject({pid, identity: z.string().nullable()});
+const waiter = z.strictObject({
+  pid: pid.nullable(),
+  kind: z.string(),
+  mode: z.string(),
+  start: number,
+  end: number.nullable(),
+  behind: pid.nullable(),
+});
+const gap = z.strictObject({
+  what: z.string(),
+  why: z.string(),
+  visibleTo: z.enum(['root', 'host']).nullable(),
+});
+
+const bit = z.strictObject({
+  path: z.string(),
+  kind: z.enum(['kernel', 'soft']),
+  value: z.union([z.literal(0), z.literal(1)]).nullable(),
+  owner: z.strictObject({pid, alive: z.boolean()}).nullable(),
+});
+
+const state = z.enum(['FREE', 'ALIVE', 'FROZEN', 'DEAD', 'UNKNOWN']);
+
+/** As `locksmith explain --json`. */
+export const verdictSchema = z.strictObject({
+  name: lockName,
+  file: z.string(),
+  hot: z.boolean().describe('the bit is set'),
+  state,
+  epoch: epoch.nullable(),
+  owner: ownerSchema.nullable(),
+  bit,
+  holders: z.array(holder),
+  suspects: z.array(z.looseObject({because: z.string()})),
+  waiters: z.array(waiter),
+  evidence: z.array(evidence),
+  complete: z.boolean(),
+  missing: z.array(gap),
+  next: z.array(z.string()).describe('what to do next, most careful first'),
+});
+
+/** How an owner gets on that has registered by its heartbeat. */
+export const livenessSchema = z.strictObject({
+  heartbeat: milliseconds.describe('milliseconds since the last beat'),
+  progress: milliseconds.describe('milliseconds since it got further'),
+  suspect: z
+    .enum(['heartbeat', 'progress'])
+    .nullable()
+    .describe('what is late; never a reason to take the lock away'),
+});
+
+/** Longest time between two beats. */
+const DAY = 86_400_000;
+
+export const beatSchema = z.strictObject({
+  epoch,
+  every: z.int().min(10).max(DAY).describe('milliseconds in which the next beat will come'),
+  progress: z.int().nonnegative().describe('grows whenever the owner gets further'),
+  progressEvery: z
+    .int()
+    .min(10)
+    .max(DAY)
+    .optional()
+    .describe('milliseconds in which it will have grown; by default ten beats'),
+});
+
+export const orchestratorRequestSchema = z.strictObject({
+  name: z.string().min(1).max(200).describe('for people'),
+  locks: z.array(lockName).min(1).max(1000).describe('whose holds it wants to hear of'),
+});
+
+export const orchestratorSchema = z.strictObject({
+  id: z.string(),
+  name: z.string(),
+  pid,
+  uid: z.int(),
+  locks: z.array(lockName),
+  cycles: z.array(lockName).describe('in which it says to be in a cycle'),
+  holds: z.array(z.strictObject({hold: z.string(), lock: lockName, acknowledged: z.boolean()})),
+});
+
+export const cycleSchema = z.strictObject({lock: lockName, running: z.boolean()});
+
+export const acknowledgementSchema = z.strictObject({
+  hold: z.string().min(1).describe('its id, as announced'),
+});
+
+/** One line of the list: what the daemon knows without looking again. */
+export const lockSchema = z.strictObject({
+  name: lockName,
+  file: z.string(),
+  hot: z.boolean().nullable().describe('null: the bit can not be read'),
+  state: state.nullable().describe('as it was examined last, at `examined`; null: not yet at this epoch'),
+  examined: time.nullable(),
+  epoch: epoch.nullable(),
+  owner: ownerSchema.nullable(),
+  waiters: z.int().nonnegative(),
+  recovering: z.boolean(),
+  liveness: livenessSchema.nullable(),
+});
+
+export const recoverySchema = z.strictObject({
+  hold: z
+    .int()
+    .min(1)
+    .max(LONGEST_HOLD)
+    .optional()
+    .describe('bound of the hold, milliseconds; by default that of the policy'),
+  reason: reason.optional(),
+});
+
+export const breakGlassSchema = z.strictObject({
+  owner: z.union([pid, z.string().min(1)]).describe('as the verdict names it: pid, identity, or "unknown"'),
+  epoch,
+  reason: reason.min(3),
+  kill: z.boolean().optional(),
+  hold: z.int().min(1).max(LONGEST_HOLD).optional(),
+});
+
+export const certificateSchema = z.looseObject({
+  lock: lockName,
+  file: z.string(),
+  forced: z.boolean(),
+  reason: z.string(),
+  by: z.strictObject({node: z.string(), pid, uid: z.int()}),
+  at: time,
+  verdict: verdictSchema,
+  epochs: z.strictObject({before: epoch, after: epoch}),
+  outcome: z.string(),
+  sha256: z.string().nullable(),
+  removedShadows: z.array(z.string()),
+  drained: z.array(z.looseObject({doing: z.string()})),
+  took: milliseconds,
+  audit: z.strictObject({seq: z.int(), hash: z.string()}),
+});
+
+export const holdRequestSchema = z.strictObject({
+  lock: lockName,
+  for: z
+    .int()
+    .min(1)
+    .max(LONGEST_HOLD)
+    .optional()
+    .describe('bound, milliseconds; by default that of the policy, else 90 s'),
+  reason: reason.optional(),
+});
+
+export const holdSchema = z.strictObject({
+  id: z.string(),
+  lock: lockName,
+  reason: z.string(),
+  by: z.strictObject({pid, uid: z.int()}),
+  since: time,
+  remaining: milliseconds,
+  acknowledgedAfter: milliseconds,
+  acknowledgements: z.array(z.strictObject({adapter: z.string(), what: z.string(), after: milliseconds})),
+});
+
+export const statusSchema = z.strictObject({
+  version: z.string(),
+  pid,
+  node: z.string(),
+  since: time,
+  locks: z.int(),
+  hot: z.int(),
+  recovering: z.int(),
+  holds: z.int(),
+  listeners: z.int(),
+  sweep: z
+    .strictObject({finished: time, took: milliseconds, locks: z.int()})
+    .nullable()
+    .describe('the last look at all locks'),
+  policy: z.strictObject({read: time, problem: z.string().nullable()}),
+});
+
+export const failureSchema = z.strictObject({
+  error: z.looseObject({code: z.string().optional(), message: z.string()}),
+});
+
+export type Lock = z.infer<typeof lockSchema>;
+export type Liveness = z.infer<typeof livenessSchema>;
+export type BeatRequest = z.infer<typeof beatSchema>;
+export type OrchestratorRequest = z.infer<typeof orchestratorRequestSchema>;
+export type OrchestratorAnswer = z.infer<typeof orchestratorSchema>;
+export type Status = z.infer<typeof statusSchema>;
+export type HoldAnswer = z.infer<typeof holdSchema>;
+export type HoldRequest = z.infer<typeof holdRequestSchema>;
+export type RecoveryRequest = z.infer<typeof recoverySchema>;
+export type BreakGlassRequest = z.infer<typeof breakGlassSchema>;
+export type VerdictAnswer = z.infer<typeof verdictSchema>;
+export type CertificateAnswer = z.infer<typeof certificateSchema>;
+
+/** JSON Schema of a schema, for Fastify and for OpenAPI 3.1. */
+export function jsonSchema(schema: z.ZodType): Record<string, unknown> {
+  const {$schema: _, ...rest} = z.toJSONSchema(schema, {target: 'draft-7', io: 'input'}) as Record<
+    string,
+    unknown
+  >;
+  return rest;
+}

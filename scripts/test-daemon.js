@@ -1,0 +1,47 @@
+// How fast and how right is the daemon over many deaths? Prints the figures, and fails for anything that is wrong.
+//   npm run test:daemon [-- --deaths 1000 --living 1000 --ghosts 1000 --kills 200 --locks 1000 --acquisitions 1000000]
+import {tmpdir} from 'node:os';
+import {existsSync} from 'node:fs';
+import {parseArgs} from 'node:util';
+import {
+  freezing,
+  runChurn,
+  runDeaths,
+  runGhosts,
+  runKills,
+  runLiving,
+} from '../dist/test/helpers/daemon-runs.js';
+import {scratch} from '../dist/test/helpers/scratch.js';
+
+const {values} = parseArgs({
+  options: {
+    deaths: {type: 'string', default: '1000'},
+    living: {type: 'string', default: '1000'},
+    ghosts: {type: 'string', default: '1000'},
+    kills: {type: 'string', default: '200'},
+    locks: {type: 'string', default: '1000'},
+    acquisitions: {type: 'string', default: '1000000'},
+  },
+});
+const ends = [];
+const t = {teardown: act => ends.push(act)};
+// RUN is in memory, as /run is.
+const place = () => scratch(t, existsSync('/dev/shm') ? '/dev/shm' : tmpdir());
+let wrong = 0;
+const runs = {
+  deaths: count => runDeaths(t, place(), count),
+  living: count => runLiving(t, place(), count, freezing(t)),
+  ghosts: count => runGhosts(t, place(), count),
+  kills: count => runKills(t, place(), count, Number(values.locks)),
+  acquisitions: count => runChurn(t, place(), count),
+};
+for (const [name, run] of Object.entries(runs)) {
+  const count = Number(values[name]);
+  if (count === 0) continue;
+  const figures = await run(count);
+  console.log(`${name}: ${JSON.stringify(figures)}`);
+  wrong += Array.isArray(figures) ? figures.length : (figures.wrong?.length ?? 0) + (figures.left ?? 0);
+  for (const end of ends.splice(0).toReversed()) await end();
+}
+console.log(wrong === 0 ? 'nothing was wrong' : `${wrong} things were wrong`);
+process.exit(wrong === 0 ? 0 : 1);
