@@ -3,26 +3,14 @@ import {spawn, spawnSync} from 'node:child_process';
 import {once} from 'node:events';
 import {chmodSync, mkdirSync, readFileSync, writeFileSync} from 'node:fs';
 import {fileURLToPath} from 'node:url';
+import {enterFreshSystem} from './fresh-system.js';
 
 const page = new URL('../docs/operations.md', import.meta.url);
 const BEGIN = '<!-- npm run docs:incident writes what follows -->';
 const END = '<!-- until here -->';
 const MAIN = fileURLToPath(new URL('../dist/lib/cli/main.js', import.meta.url));
 
-/** Directories of a system that has never seen Locksmith, and a name for the node; they go with this process. */
-const PREPARE = `
-hostname node-7
-mount -t tmpfs none /run
-mount -t tmpfs none /mnt
-mkdir /mnt/upper /mnt/work
-mount -t overlay overlay -o lowerdir=/etc,upperdir=/mnt/upper,workdir=/mnt/work /etc
-mount -t tmpfs none /var/lib
-exec "$@"`;
-
-if (!process.argv.includes('--inside')) {
-  const inside = ['sh', '-ec', PREPARE, 'sh', process.execPath, fileURLToPath(import.meta.url), '--inside'];
-  process.exit(spawnSync('unshare', ['--mount', '--uts', ...inside], {stdio: 'inherit'}).status ?? 1);
-}
+enterFreshSystem(import.meta.url);
 
 mkdirSync('/run/bin');
 writeFileSync('/run/bin/locksmith', `#!/bin/sh\nexec ${process.execPath} ${MAIN} "$@"\n`);
@@ -68,7 +56,7 @@ async function cutShort() {
     },
   );
   await once(updating.stderr, 'data');
-  process.kill(-updating.pid, 'SIGKILL');
+  process.kill(-Number(updating.pid), 'SIGKILL');
   await once(updating, 'exit');
 }
 

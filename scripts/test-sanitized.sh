@@ -8,7 +8,7 @@ copy=$(mktemp -d)
 trap 'rm -rf "$copy"' EXIT
 chmod 755 "$copy"
 cd "$root"
-cp -r native lib test bench scripts binding.gyp package.json ava.config.js tsconfig.json docs packaging *.md "$copy"
+cp -r native lib test bench examples scripts binding.gyp package.json ava.config.js tsconfig.json docs packaging *.md "$copy"
 ln -s "$root/node_modules" "$copy/node_modules"
 cd "$copy"
 

@@ -1,10 +1,11 @@
-// Tests the kernel module in a virtual machine: builds it, boots a kernel with it, and runs test/vm inside.
+// Tests the kernel module and the service in a virtual machine: builds the module, boots a kernel with it, and runs test/vm inside.
 import {spawnSync} from 'node:child_process';
+import {existsSync} from 'node:fs';
 import {parseArgs} from 'node:util';
 
 const USAGE = `usage: npm run test:vm -- [--kernel SERIES | --debug] [--match TITLE] [--limit SECONDS] [FILE|NAME ...]
   FILE, NAME       what to run inside, all of test/vm by default: test/vm/boot.test.ts, or just boot
-  --match TITLE    only tests with that title; * stands for anything
+  --match TITLE    only tests with that title; * stands for anything. Of test/vm/systemd those of a FILE that is named
   --kernel SERIES  the kernel to boot: 6.12 (default) or 6.1
   --debug          a kernel with KASAN, lockdep and kmemleak instead, which is built once: five to ten minutes
   --limit SECONDS  how long the machine may run: 600 by default, an hour with --debug`;
@@ -26,9 +27,11 @@ function parse() {
   }
 }
 
-/** test/vm/boot.test.ts, dist/test/vm/boot.test.js and boot are the same. */
+/** test/vm/boot.test.ts, dist/test/vm/boot.test.js and boot are the same; so are systemd/service and service. */
 function compiled(name) {
-  return `dist/test/vm/${name.replace(/^(dist\/)?test\/vm\//, '').replace(/\.test\.[jt]s$/, '')}.test.js`;
+  const short = name.replace(/^(dist\/)?test\/vm\//, '').replace(/\.test\.[jt]s$/, '');
+  const [plain, underSystemd] = ['', 'systemd/'].map(folder => `dist/test/vm/${folder}${short}.test.js`);
+  return existsSync(underSystemd) ? underSystemd : plain;
 }
 
 const {values, positionals} = parse();

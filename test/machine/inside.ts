@@ -9,6 +9,7 @@ import {Outcome} from './outcome.js';
 import {note, step} from './progress.js';
 import {type Exit, type Machine, runMachine} from './qemu.js';
 import {makeRootImage} from './root-image.js';
+import type {Stages} from './stages.js';
 import type {TapReport} from './tap.js';
 
 /** What runs inside, and on what. */
@@ -19,7 +20,7 @@ export interface Inside {
   /** The project's folder. */
   readonly project: string;
   /** What ava is called with. */
-  readonly arguments: readonly string[];
+  readonly stages: Stages;
   readonly limitSeconds: number;
 }
 

@@ -17,6 +17,7 @@ export const ORDINARY_NEEDS: readonly Need[] = [
   ['mkfs.btrfs', 'btrfs-progs', 'locks in subvolumes of btrfs'],
   ['/usr/lib/systemd/systemd', 'systemd', UNITS],
   ['dbus-daemon', 'dbus', UNITS],
+  ['chromium', 'chromium', 'the status page, in a browser'],
 ];
 
 export const MACHINE_NEEDS: readonly Need[] = [
@@ -26,6 +27,8 @@ export const MACHINE_NEEDS: readonly Need[] = [
   ['gcc-12', 'gcc-12', MACHINE],
   ['make', 'build-essential', MACHINE],
   ['dpkg-deb', 'dpkg', MACHINE],
+  ['/usr/lib/systemd/systemd', 'systemd', 'the daemon as a service'],
+  ['dbus-daemon', 'dbus', 'the daemon as a service'],
   // objtool of the kernel's headers
   ['libelf.so.1', 'libelf1', MACHINE],
 ];

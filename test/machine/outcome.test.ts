@@ -40,6 +40,15 @@ test('a good run passes the results on and adds its own', t => {
   t.deepEqual(results(GOOD), ALL);
 });
 
+test('two runs are one result', t => {
+  const second = ['TAP version 13', 'ok 1 - service › it starts', '1..1', '@ava 0'];
+  t.deepEqual(results([...GOOD.slice(0, 5), ...second, ...GOOD.slice(5)]), [
+    ...ALL.slice(0, 1),
+    'service › it starts',
+    ...ALL.slice(1),
+  ]);
+});
+
 test('a failed test is told once', t => {
   const failed = GOOD.map(line => line.replace(/^ok/, 'not ok').replace('@ava 0', '@ava 1'));
   t.deepEqual(results(failed, {...LEFT, status: 35}).slice(1), ALL.slice(1));
@@ -88,6 +97,20 @@ const broken: [string, string[], typeof LEFT, string, string][] = [
     LEFT,
     '',
     'the results break off: ava crashed (it does so when a test takes too long)',
+  ],
+  [
+    'results of a second run that break off',
+    [...GOOD.slice(0, 5), 'ok 1 - service › it starts', ...GOOD.slice(4)],
+    LEFT,
+    '',
+    'the results break off: ava crashed (it does so when a test takes too long)',
+  ],
+  [
+    'no run at all',
+    GOOD.filter(line => line.startsWith('@') && line !== '@ava 0'),
+    LEFT,
+    '',
+    'no test was run',
   ],
   [
     'ava that fails without a failed test',

@@ -20,7 +20,10 @@ export interface Remains {
 
 export class Outcome {
   readonly #report: TapReport;
-  readonly #relay: TapRelay;
+  /** Of the ava that runs. */
+  #relay: TapRelay;
+  /** Of those that have ended: what was wrong with them, undefined where nothing was. */
+  readonly #runs: (string | undefined)[] = [];
   /** What init told: value by name. */
   readonly #told = new Map<string, string>();
 
@@ -39,7 +42,16 @@ export class Outcome {
     const [, name, value = ''] = /^@(\w+) ?(.*)$/.exec(line) ?? [];
     if (name === undefined) this.#relay.push(line);
     else this.#told.set(name, value);
+    if (name === 'ava') this.#endRun(value);
     return name;
+  }
+
+  #endRun(status: string): void {
+    const {complete, failed} = this.#relay;
+    if (!complete)
+      this.#runs.push('the results break off: ava crashed (it does so when a test takes too long)');
+    else this.#runs.push(status !== '0' && !failed ? 'ava failed, but no test did' : undefined);
+    this.#relay = new TapRelay(this.#report, PREFIX);
   }
 
   /** Reports what the machine as a whole did. */
@@ -100,9 +112,6 @@ export class Outcome {
       return `the machine did not start: ${complaints || `QEMU ended with ${status}`}`;
     if (!this.#told.has('end'))
       return `the machine ended early: ${complaints || `QEMU ended with ${status}`}`;
-    if (!this.#relay.complete)
-      return 'the results break off: ava crashed (it does so when a test takes too long)';
-    if (this.#told.get('ava') !== '0' && !this.#relay.failed) return 'ava failed, but no test did';
-    return undefined;
+    return this.#runs.length === 0 ? 'no test was run' : this.#runs.find(run => run !== undefined);
   }
 }

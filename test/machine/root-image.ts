@@ -1,4 +1,4 @@
-/** What is on the disk of the test machine? busybox, this machine's node, the project as built, and the module. */
+/** What is on the disk of the test machine? busybox, this machine's node, the project as built, the module, and systemd where tests need it. */
 import {
   chmodSync,
   copyFileSync,
@@ -12,17 +12,31 @@ import {
 import {basename, dirname, join} from 'node:path';
 import {run} from './command.js';
 import {MODULE} from './kernel-module.js';
+import type {Stages} from './stages.js';
+import {addSystemd, PROGRAMS} from './systemd-image.js';
 
-const FOLDERS = 'bin etc proc sys dev tmp run root var/lib usr/bin vm/bin vm/build/Release'.split(' ');
+const FOLDERS =
+  'etc proc sys dev tmp run root var/lib usr/bin usr/lib usr/lib64 vm/bin vm/build/Release'.split(' ');
+
+/** As on Debian, where programs are found by either path. */
+const LINKS = {bin: 'usr/bin', sbin: 'usr/bin', lib: 'usr/lib', lib64: 'usr/lib64', 'usr/sbin': 'bin'};
 
 const ACCOUNTS = {
   passwd: [
     'root:x:0:0:root:/root:/bin/sh',
     'alice:x:1000:1000:alice:/tmp:/bin/sh',
     'bob:x:1001:1001:bob:/tmp:/bin/sh',
+    'messagebus:x:991:991:dbus:/:/bin/sh',
     'nobody:x:65534:65534:nobody:/:/bin/sh',
   ],
-  group: ['root:x:0:', 'locksmith:x:990:', 'alice:x:1000:', 'bob:x:1001:', 'nogroup:x:65534:'],
+  group: [
+    'root:x:0:',
+    'locksmith:x:990:',
+    'messagebus:x:991:',
+    'alice:x:1000:',
+    'bob:x:1001:',
+    'nogroup:x:65534:',
+  ],
 };
 
 /** Of the packages that are installed, those that only compile, lint and format: three quarters of the size. */
@@ -35,7 +49,7 @@ export interface Content {
   /** Path of the module. */
   readonly module: string;
   /** What ava is called with. */
-  readonly arguments: readonly string[];
+  readonly stages: Stages;
 }
 
 async function copy(files: readonly string[], folder: string): Promise<void> {
@@ -60,6 +74,7 @@ async function copyProgram(program: string, root: string, to: string): Promise<v
 
 async function addSystem(root: string): Promise<void> {
   for (const folder of FOLDERS) mkdirSync(join(root, folder), {recursive: true});
+  for (const [link, target] of Object.entries(LINKS)) symlinkSync(target, join(root, link));
   for (const [name, lines] of Object.entries(ACCOUNTS)) {
     writeFileSync(join(root, 'etc', name), lines.map(line => `${line}\n`).join(''));
   }
@@ -69,7 +84,6 @@ async function addSystem(root: string): Promise<void> {
   for (const applet of (await run([busybox, '--list'])).stdout.trim().split('\n')) {
     if (applet !== 'busybox') symlinkSync('busybox', join(root, 'bin', applet));
   }
-  symlinkSync('/bin/env', join(root, 'usr/bin/env'));
 }
 
 /** Programs in C, static: they start quickly, and in any environment. */
@@ -85,10 +99,13 @@ function sourcesIn(folder: string): string[] {
   return names.filter(name => name.endsWith('.c')).map(name => join(folder, name));
 }
 
-async function addProject({project, module, arguments: args}: Content, root: string): Promise<void> {
+async function addProject({project, module, stages}: Content, root: string): Promise<void> {
   const vm = join(root, 'vm');
   const at = (...path: string[]) => join(project, ...path);
-  await copy([at('dist'), at('packaging'), at('package.json'), at('ava.config.js')], vm);
+  await copy([at('dist'), at('docs'), at('packaging'), at('package.json'), at('ava.config.js')], vm);
+  chmodSync(join(vm, 'dist/lib/cli/main.js'), 0o755);
+  mkdirSync(join(vm, 'lib/daemon'), {recursive: true});
+  await copy([at('lib/daemon/page')], join(vm, 'lib/daemon'));
   await copy([at('build/Release/locksmith.node')], join(vm, 'build/Release'));
   await copyLibraries(at('build/Release/locksmith.node'), root);
   const packages = readdirSync(at('node_modules')).filter(name => !LEFT_OUT.test(name));
@@ -99,7 +116,16 @@ async function addProject({project, module, arguments: args}: Content, root: str
   );
   await addPrograms([at('test/machine/leave.c'), ...sourcesIn(at('test/vm/programs'))], join(vm, 'bin'));
   copyFileSync(module, join(vm, `${MODULE}.ko`));
-  writeFileSync(join(vm, 'ava-arguments'), args.map(line => `${line}\n`).join(''));
+  for (const [stage, args] of Object.entries(stages) as [string, readonly string[]][])
+    writeFileSync(join(vm, `tests-${stage}`), args.map(line => `${line}\n`).join(''));
+}
+
+async function addManager({project}: Content, root: string): Promise<void> {
+  for (const program of PROGRAMS) {
+    mkdirSync(join(root, dirname(program)), {recursive: true});
+    await copyProgram(program, root, program);
+  }
+  addSystemd(root, join(project, 'packaging'));
 }
 
 /** Makes the image in a scratch folder and gives its path. Without root, all files belong to whoever makes it. */
@@ -109,6 +135,7 @@ export async function makeRootImage(content: Content, scratch: string): Promise<
   const root = join(scratch, 'root');
   await addSystem(root);
   await addProject(content, root);
+  if (content.stages.systemd) await addManager(content, root);
   copyFileSync(join(content.project, 'test/machine/init'), join(root, 'init'));
   const image = join(scratch, 'root.img');
   // Each run begins with a fresh disk: nothing is there for a journal to save.

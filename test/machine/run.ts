@@ -11,6 +11,7 @@ import {buildModule} from './kernel-module.js';
 import {DEBUG_KERNEL_NEEDS, howToInstall, MACHINE_NEEDS, provide} from './needs.js';
 import {PREFIX} from './outcome.js';
 import {note} from './progress.js';
+import {type Stages, splitStages} from './stages.js';
 import type {Details, TapReport} from './tap.js';
 
 /** The kernels that the module is built for. The first one is booted, unless another one is asked for. */
@@ -31,6 +32,12 @@ export interface MachineOptions {
 }
 
 const project = fileURLToPath(new URL('../../../', import.meta.url));
+
+/** A kernel that checks itself is for the module's sake, and has not what systemd needs. */
+function stagesOf(args: readonly string[], debug: boolean): Stages {
+  const {plain, systemd} = splitStages(args);
+  return {...(plain && {plain}), ...(systemd && !debug && {systemd})};
+}
 
 /** What a machine is booted with. */
 type Bootable = Pick<Inside, 'kernel' | 'module'>;
@@ -102,7 +109,8 @@ export async function testInMachine(report: TapReport, options: MachineOptions =
   const cache = new Cache();
   try {
     const bootable = await (debug ? onDebugKernel(cache, report) : onDebian(cache, report, series));
-    if (bootable) await runInside(cache, report, {...bootable, project, arguments: args, limitSeconds});
+    if (bootable)
+      await runInside(cache, report, {...bootable, project, stages: stagesOf(args, debug), limitSeconds});
   } catch (error) {
     report.fail(`${PREFIX}the machine can be made`, detailsOf(error as Error));
   }

@@ -22,7 +22,7 @@ export interface KernelScratch extends Scratch {
 }
 
 /** Clears what the dead left, and removes the lock. A test that ends with a living owner has failed. */
-function removeLock(name: string): void {
+export function removeLock(name: string): void {
   const bit = openLockBit(BITS, name);
   try {
     if (bit.read() === 1) bit.open().clear(bit.epoch());
