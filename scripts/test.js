@@ -6,10 +6,14 @@ import {createInterface} from 'node:readline';
 
 const args = process.argv.slice(2).filter(arg => arg !== '--no-vm');
 const withMachine = process.argv.length === 2;
+const avaEntry = new URL('./ava.js', import.meta.url).pathname;
 
 /** Adds the results of ava to the report. */
 async function runAva(report, relay, env) {
-  const ava = spawn('ava', ['--tap', ...args], {stdio: ['ignore', 'pipe', 'inherit'], env});
+  const ava = spawn(process.execPath, [avaEntry, '--tap', ...args], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+    env,
+  });
   createInterface({input: ava.stdout}).on('line', line => relay.push(line));
   await once(ava, 'close');
   // A crash or a time-out may leave no line behind.
