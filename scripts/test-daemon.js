@@ -2,6 +2,7 @@
 //   npm run test:daemon [-- --deaths 1000 --living 1000 --ghosts 1000 --kills 200 --locks 1000 --acquisitions 1000000]
 import {tmpdir} from 'node:os';
 import {existsSync} from 'node:fs';
+import {join} from 'node:path';
 import {parseArgs} from 'node:util';
 import {
   freezing,
@@ -11,6 +12,8 @@ import {
   runKills,
   runLiving,
 } from '../dist/test/helpers/daemon-runs.js';
+import {checkHistory, describe} from '../dist/test/helpers/history/checker.js';
+import {recording} from '../dist/test/helpers/history/recording.js';
 import {scratch} from '../dist/test/helpers/scratch.js';
 
 const {values} = parseArgs({
@@ -28,12 +31,26 @@ const t = {teardown: act => ends.push(act)};
 // RUN is in memory, as /run is.
 const place = () => scratch(t, existsSync('/dev/shm') ? '/dev/shm' : tmpdir());
 let wrong = 0;
+
+/** Everything that they do to a lock, this program and its daemons, is checked: no epoch twice, no second owner. */
+async function killWatched(count) {
+  const it = place();
+  const history = join(it.directory, 'history.jsonl');
+  Object.assign(process.env, recording(history));
+  await import('../dist/test/helpers/history/recorder.js');
+  const kills = await runKills(t, it, count, Number(values.locks));
+  const {events, acquisitions, handovers, violations} = await checkHistory(history);
+  const wrong = [...kills.wrong, ...violations.map(describe)];
+  return {...kills, history: {events, acquisitions, handovers}, wrong};
+}
+
 const runs = {
   deaths: count => runDeaths(t, place(), count),
   living: count => runLiving(t, place(), count, freezing(t)),
   ghosts: count => runGhosts(t, place(), count),
-  kills: count => runKills(t, place(), count, Number(values.locks)),
   acquisitions: count => runChurn(t, place(), count),
+  // Last: from then on everything is written down.
+  kills: killWatched,
 };
 for (const [name, run] of Object.entries(runs)) {
   const count = Number(values[name]);

@@ -1,5 +1,5 @@
 /** What did the kernel log about a process? Silent where the log can't be read. */
-import {closeSync, constants, openSync, readSync} from 'node:fs';
+import {closeSync, constants, fstatSync, openSync, readSync} from 'node:fs';
 import {setImmediate} from 'node:timers/promises';
 import {Coalesced} from './coalesced.js';
 import {readText} from './read-text.js';
@@ -92,6 +92,9 @@ const PORTION = 256;
 /** One read of /dev/kmsg gives one record, of 8 KiB at most; of a file, as much as fits. */
 const RECORD_SIZE = 16_384;
 
+/** So many telling lines are kept; the kernel forgets the oldest, too. */
+const KEPT = 4096;
+
 /** One read, nothing at the end. EPIPE: records were overwritten before we came to them (dev-kmsg). */
 function readOnce(fd: number, buffer: Buffer): Buffer {
   for (;;) {
@@ -103,40 +106,68 @@ function readOnce(fd: number, buffer: Buffer): Buffer {
   }
 }
 
-/** The lines of the log as they are now. Reads without waiting, in portions, so that the event loop goes on. */
-async function* readLines(path: string): AsyncGenerator<string> {
-  const fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY);
-  try {
-    const buffer = Buffer.alloc(RECORD_SIZE);
-    let rest = '';
+/**
+ * The lines of a log that tell of some process. /dev/kmsg stays open, and each look reads what came since the last: it gives one record a read, so
+ * that reading all of it takes milliseconds. A file is read anew each time, for it may be another one by now.
+ */
+class TellingLines {
+  readonly #path: string;
+  /** Many who ask at once, for many locks of owners that are gone, share a read. */
+  readonly #looks = new Coalesced(() => this.#look());
+  #open: number | undefined;
+  #lines: string[] = [];
+  #rest = '';
+
+  constructor(path: string) {
+    this.#path = path;
+  }
+
+  read(): Promise<readonly string[]> {
+    return this.#looks.run();
+  }
+
+  async #look(): Promise<readonly string[]> {
+    this.#open ??= openSync(this.#path, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY);
+    const lines = await this.#readOn(this.#open);
+    if (!fstatSync(this.#open).isCharacterDevice()) this.#begin();
+    return lines;
+  }
+
+  /** Reads without waiting, in portions, so that the event loop goes on. */
+  async #readOn(fd: number): Promise<readonly string[]> {
+    const buffer = Buffer.allocUnsafe(RECORD_SIZE);
     for (let count = 1; ; count++) {
       const read = readOnce(fd, buffer);
       if (read.length === 0) break;
-      const lines = (rest + read.toString('latin1')).split('\n');
-      rest = lines.pop() ?? '';
-      yield* lines;
+      this.#take(read.toString('latin1'));
       if (count % PORTION === 0) await setImmediate();
     }
-    yield rest;
-  } finally {
-    closeSync(fd);
+    // The last line of a file may have no end; a record has one.
+    return isTelling(this.#rest) ? [...this.#lines, this.#rest] : this.#lines;
+  }
+
+  #take(text: string): void {
+    const lines = (this.#rest + text).split('\n');
+    this.#rest = lines.pop() ?? '';
+    const telling = lines.filter(isTelling);
+    if (telling.length > 0) this.#lines = [...this.#lines, ...telling].slice(-KEPT);
+  }
+
+  /** The next look is at the whole of it. */
+  #begin(): void {
+    if (this.#open !== undefined) closeSync(this.#open);
+    this.#open = undefined;
+    this.#lines = [];
+    this.#rest = '';
   }
 }
 
-/** Lines that tell of some process, of the whole log. */
-async function readTelling(path: string): Promise<string[]> {
-  const telling: string[] = [];
-  for await (const line of readLines(path)) if (isTelling(line)) telling.push(line);
-  return telling;
-}
+const logs = new Map<string, TellingLines>();
 
-/** Many who ask at once, for many locks of owners that are gone, share a read. */
-const logs = new Map<string, Coalesced<string[]>>();
-
-function tellingLines(path: string): Promise<string[]> {
-  const log = logs.get(path) ?? new Coalesced(() => readTelling(path));
+function tellingLines(path: string): Promise<readonly string[]> {
+  const log = logs.get(path) ?? new TellingLines(path);
   logs.set(path, log);
-  return log.run();
+  return log.read();
 }
 
 /**

@@ -75,6 +75,9 @@ export function isSame(
   return namespaceOf(identity) === namespaceOf(started) ? identity === started : undefined;
 }
 
+/** What /proc says to those who may not look at a process: it is not there, or not for them (hidepid, proc(5)). */
+const HIDDEN = ['ENOENT', 'EACCES', 'EPERM'];
+
 /** What a process shows only in /proc; an observer who may not read that still knows by its pidfd that it lives. */
 function readShown(
   system: System,
@@ -86,7 +89,7 @@ function readShown(
     const started = startIdentity(system, stat);
     return {started, command: stat.command, ...readState(system, directory)};
   } catch (error) {
-    if (!hasCode(error, 'ENOENT', 'EACCES', 'EPERM')) throw error;
+    if (!hasCode(error, ...HIDDEN)) throw error;
     const remarks = ['this user can not see its state in /proc'];
     return {started: undefined, state: '?', command: '?', frozen: undefined, remarks};
   }
@@ -199,7 +202,10 @@ export interface Incarnate {
 
 /** Is this the pidfd of the process of that identity? Undefined when that can't be told. */
 function isIncarnation(system: System, pidfd: number, identity: Identity): boolean | undefined {
-  const started = startIdentity(system, readStat(procDirectory(system, pidfd)));
+  // Where both are inodes, that is all: /proc may hide the rest from us.
+  const started = identity.startsWith('start:')
+    ? startIdentity(system, readStat(procDirectory(system, pidfd)))
+    : undefined;
   return isSame(identity, {identity: identityOf(system, pidfd), started});
 }
 
@@ -215,8 +221,9 @@ function openIncarnation(system: System, {pid, identity}: Incarnate): number | '
     if (same) return pidfd;
   } catch (error) {
     // It may have ended, and been collected, while we looked.
-    if (native.isReadable(pidfd) !== 1) throw error;
-    same = false;
+    if (native.isReadable(pidfd) === 1) same = false;
+    else if (hasCode(error, ...HIDDEN)) same = undefined;
+    else throw error;
   } finally {
     if (!same) native.close(pidfd);
   }

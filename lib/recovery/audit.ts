@@ -56,10 +56,13 @@ function parseRecord(line: string): AuditRecord | string {
   return hashOf(rest) === hash ? record : 'its hash does not fit its content';
 }
 
+/** Most records are shorter than that, so that one read shows the last of them. */
+const TAIL = 8192;
+
 /** The end of the file up to its last newline: where that is, and the last line before it. */
 function readTail(fd: number): {end: number; line: string | undefined} {
   const {size} = fstatSync(fd);
-  for (let length = Math.min(size, 65_536); ; length = Math.min(size, length * 2)) {
+  for (let length = Math.min(size, TAIL); ; length = Math.min(size, length * 2)) {
     const buffer = Buffer.alloc(length);
     readSync(fd, buffer, 0, length, size - length);
     const last = buffer.lastIndexOf(10);

@@ -2,12 +2,13 @@
 import {connect, type Socket} from 'node:net';
 import {execFileSync} from 'node:child_process';
 import {once} from 'node:events';
-import {writeFileSync} from 'node:fs';
+import {chmodSync, writeFileSync} from 'node:fs';
 import {join} from 'node:path';
 import test from 'ava';
 import {monotonic} from '../../lib/os/deadline.js';
 import {actor} from '../helpers/actor.js';
 import {AUTOMATIC, daemon} from '../helpers/daemon.js';
+import {Owners} from '../helpers/daemon-runs.js';
 import {testAsRoot} from '../helpers/here.js';
 import {compileShared} from '../helpers/native.js';
 import {stopProcess} from '../helpers/proc-state.js';
@@ -122,3 +123,35 @@ testAsRoot('with no room for the audit nothing is recovered, and it is when ther
   await events.until('recovered', NAME);
   t.is(config.bit.read(), 0);
 });
+
+/** Another user, and a /proc that hides the processes of others from him. */
+const BLINDFOLD = [
+  'unshare',
+  '--mount',
+  'sh',
+  '-c',
+  'mount -t proc -o hidepid=2 locksmith-test /proc && exec setpriv --reuid 65534 --regid 65534 --clear-groups "$@"',
+  'sh',
+];
+
+testAsRoot(
+  'a daemon from which /proc hides the owner knows by its pidfd that it lives, and when it ends',
+  async t => {
+    const place = scratch(t);
+    const config = await openScratch(place);
+    const owners = new Owners(t, place);
+    const {pid} = await owners.own(config);
+    execFileSync('chown', ['-R', '65534:65534', place.directory]);
+    chmodSync(place.directory, 0o755);
+    const it = await daemon(t, place, {policy: AUTOMATIC, under: BLINDFOLD});
+    const events = await it.listen();
+    const {state, owner, complete} = await it.client.examine(NAME);
+    t.deepEqual([state, owner?.pid, complete], ['ALIVE', pid, false]);
+    t.is(config.bit.read(), 1);
+    await owners.kill(pid);
+    t.like(await events.until('owner-died', NAME), {owner: {pid}});
+    const {certificate} = await events.until('recovered', NAME);
+    t.like(certificate, {by: {uid: 65_534}, verdict: {state: 'DEAD'}});
+    t.is(config.bit.read(), 0);
+  },
+);

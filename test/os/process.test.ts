@@ -104,6 +104,7 @@ test('a pid that nobody has is described without a name', async t => {
 interface Seen {
   readonly presence: Presence;
   readonly name: string;
+  readonly watched: readonly unknown[];
 }
 
 testWith(
@@ -127,9 +128,13 @@ testWith(
     const one = child(t);
     await once(one, 'spawn');
     const hidden = ['unshare', '-m', 'sh', '-c', 'mount -t proc -o hidepid=2 proc /proc && exec "$@"', 'sh'];
-    const seen = await observe<Seen>(t, {uid: 65_534, pid: one.pid}, ...hidden);
     const ours = examineProcess(system, one.pid ?? 0);
-    if (seen.presence.kind !== 'running' || ours.kind !== 'running') return t.fail(seen.presence.kind);
+    if (ours.kind !== 'running') return t.fail(ours.kind);
+    const {identity, started} = ours.facts;
+    const seen = await observe<Seen>(t, {uid: 65_534, pid: one.pid, watch: [identity, started]}, ...hidden);
+    if (seen.presence.kind !== 'running') return t.fail(seen.presence.kind);
+    // By its start time, which it may not read, it can't tell whether it is that process.
+    t.deepEqual(seen.watched, [identity.startsWith('pidfd:') ? 'watched' : 'unknown', 'unknown']);
     t.is(seen.presence.facts.identity, ours.facts.identity);
     t.is(seen.presence.facts.command, '?');
     t.deepEqual(seen.presence.facts.remarks, ['this user can not see its state in /proc']);
