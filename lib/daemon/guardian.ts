@@ -80,7 +80,7 @@ export class Guardian implements LockListener, Disposable {
   ownerDied(lock: WatchedLock, owner: Owner, death: Death | undefined): void {
     this.#tell({event: 'owner-died', lock: lock.name, owner, ending: death?.ending ?? null});
     // Its verdict goes the same way as that of a sweep; first those who listen hear of it.
-    setImmediate(() => lock.examine().catch((error: unknown) => this.failed(lock, error)));
+    setImmediate(() => this.abandoned(lock));
   }
 
   abandoned(lock: WatchedLock): void {
