@@ -1,4 +1,5 @@
 /** Which locks are there, and which descriptors hold them? The kernel's lock table and the processes' descriptors in one look. */
+import {Coalesced} from './coalesced.js';
 import {type FileId, fileId, isOpenOn} from './mounts.js';
 import {type LockRow, native, type RawPlace, type RawSurvey, SURVEY} from './native.js';
 import {pathTexts} from './path-text.js';
@@ -207,9 +208,30 @@ export interface Openers {
   readonly survey: Survey;
 }
 
+/** Looks at all processes, for all who ask at the same time: to look at them takes as long as all the rest, whatever it is for. */
+const everywhere = new WeakMap<System, Coalesced<Survey, FileId>>();
+
+function surveyEverywhere(system: System, files: readonly FileId[]): Promise<Survey> {
+  const looks =
+    everywhere.get(system) ??
+    new Coalesced((all: readonly FileId[]) => surveyLocks(system, {files: all, everywhere: true}));
+  everywhere.set(system, looks);
+  return looks.run(...files);
+}
+
+/** What a survey says of some of the files that it was about. */
+function about(survey: Survey, files: readonly FileId[]): Survey {
+  const wanted = ({row}: SurveyedLock) => files.some(file => sameFile(row, file));
+  return {
+    ...survey,
+    locks: survey.locks.filter(wanted),
+    elsewhere: [...survey.elsewhere, ...survey.locks.filter(lock => !wanted(lock))],
+  };
+}
+
 /** Everybody who has one of these files open, told by device and inode. */
 export async function findOpeners(system: System, ...files: readonly FileId[]): Promise<Openers> {
-  const survey = await surveyLocks(system, {files, everywhere: true});
+  const survey = about(await surveyEverywhere(system, files), files);
   const holding = new Set(survey.locks.flatMap(({shownBy}) => shownBy));
   const isOn = isOpenOn(system);
   const openers = survey.descriptors.filter(

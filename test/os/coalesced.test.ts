@@ -45,3 +45,11 @@ test('a look that fails fails for those who share it, and the next one looks aga
   ends[1]?.();
   t.is(await second, 1);
 });
+
+test('a look is at all that was asked for before it began', async t => {
+  const seen: number[][] = [];
+  const shared = new Coalesced((items: readonly number[]) => Promise.resolve(seen.push([...items])));
+  await Promise.all([shared.run(1), shared.run(2, 3), shared.run(4)]);
+  await shared.run(5);
+  t.deepEqual(seen, [[1], [2, 3, 4], [5]]);
+});

@@ -4,7 +4,7 @@ import {join} from 'node:path';
 import {spawn} from 'node:child_process';
 import {once} from 'node:events';
 import test, {type ExecutionContext} from 'ava';
-import {surveyLocks} from '../../lib/os/lock-survey.js';
+import {findOpeners, surveyLocks} from '../../lib/os/lock-survey.js';
 import {fileId} from '../../lib/os/mounts.js';
 import {native} from '../../lib/os/native.js';
 import {type System, system} from '../../lib/os/system.js';
@@ -188,4 +188,25 @@ test('arguments that are not what they should be are refused', t => {
     message: /three numbers for each file/,
   });
   t.throws(() => call('/proc', 8, files, likely, done), {message: /flags/});
+});
+
+test('many who ask at once who has their files open share looks, and each is told of his own alone', async t => {
+  const us = system();
+  const directory = scratch(t);
+  const paths = Array.from({length: 6}, (_, index) => join(directory, String(index)));
+  const held = paths.map((path, index) => {
+    writeFileSync(path, '');
+    const fd = open(t, path);
+    if (index % 2 === 0) t.is(native.setLock(fd, flock, shared, 0, 0), 0);
+    return fd;
+  });
+  const answers = await Promise.all(paths.map(path => findOpeners(us, fileId(us, path))));
+  for (const [index, {openers, holding, survey}] of answers.entries()) {
+    // A child that is just being started may have copies for a moment.
+    const ours = (each: Iterable<{pid: number; fd: number}>) =>
+      [...each].filter(({pid}) => pid === process.pid).map(({fd}) => fd);
+    t.deepEqual(ours(openers), [held[index]]);
+    t.deepEqual(ours(holding), index % 2 === 0 ? [held[index]] : []);
+    t.is(survey.locks.length, index % 2 === 0 ? 1 : 0);
+  }
 });
