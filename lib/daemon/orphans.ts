@@ -140,6 +140,8 @@ export class Orphans {
     } catch (error) {
       if (isSettledElsewhere(error) || this.#end.signal.aborted) return;
       this.#tell({event: 'recovery-refused', lock: name, error});
+      // It may have come half the way. Met again now, it waits for the next look all the same.
+      await lock.examine();
     } finally {
       met.recovering = false;
     }

@@ -96,7 +96,7 @@ test('a ghost that must wait for a contender keeps no other one, and the daemon 
   for (const config of [first, last]) if (config) await owners.kill((await owners.own(config)).pid);
   const writer = await actor(t, {...place, file: first?.file ?? ''});
   await writer.do('open-for-writing');
-  const it = await daemon(t, place, {policy: 'locks:\n  "*":\n    recover: automatic\n    hold: 1s\n'});
+  const it = await daemon(t, place, {policy: 'locks:\n  "*":\n    recover: automatic\n    hold: 5s\n'});
   t.deepEqual(
     (await it.client.locks()).map(({state}) => state),
     ['DEAD', 'FREE'],
@@ -224,4 +224,20 @@ test('a recovery that is refused is tried again with the next sweep', async t =>
   t.is(error.code, 'ERR_CONTENDED');
   await writer.do('close-file');
   await events.until('recovered', NAME);
+});
+
+test('of a recovery that is refused half the way it is known at once how far it came', async t => {
+  const place = scratch(t);
+  const config = await openScratch(place);
+  const made = await daemon(t, place, {
+    policy: 'locks:\n  "*":\n    recover: automatic\n    validate: "false"\n',
+  });
+  const events = await made.listen();
+  const owner = await actor(t, place);
+  await owner.do('acquire');
+  const epoch = config.bit.epoch() + 1;
+  await owner.kill();
+  t.like(await events.until('recovery-refused', NAME), {error: {code: 'ERR_NOT_CLEAN'}});
+  t.like(await events.until('verdict', NAME), {verdict: {state: 'DEAD', epoch}});
+  t.like((await made.client.locks())[0], {state: 'DEAD', epoch});
 });
