@@ -114,7 +114,7 @@ export class Holds {
       this.#tell({event: 'hold-ended', lock, id, why});
       return undefined;
     } catch (error) {
-      this.#tell({event: 'hold-ended', lock, id, why});
+      this.#tell({event: 'hold-ended', lock, id, why, error});
       this.#tell({event: 'trouble', what: `the end of the hold on ${lock}`, error});
       return error as Error;
     }
