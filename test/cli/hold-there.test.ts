@@ -132,14 +132,20 @@ test('a daemon that is stopped meanwhile: Ctrl-C says that the hold ends by itse
   t.true(await isHeld(made));
 });
 
-test('what it has stopped and does not let go on is told when it ends by itself', async t => {
+test('what it has stopped and does not let go on is told, whoever ends it', async t => {
   const made = await guardedBench(t);
-  await daemon(t, made, {
+  const it = await daemon(t, made, {
     policy: "locks:\n  '*':\n    quiesce: [{stop: 'true', resume: exit 3, within: 10s}]\n",
   });
-  const {code, stderr} = await made.run([...THERE, '--for', '20s', '--', 'true']);
-  t.is(code, 2);
-  t.regex(stderr, /does not go on/);
+  const ours = await made.run([...THERE, '--for', '20s', '--', 'true']);
+  const hold = made.start(...THERE, '--for', '80s', '--json');
+  await hold.line();
+  const [held] = await it.client.holds();
+  t.is(await endHold(made, held?.id ?? ''), 500);
+  for (const {code, stderr} of [ours, await hold.ended]) {
+    t.is(code, 2, stderr);
+    t.regex(stderr, /does not go on/);
+  }
 });
 
 test('one that is refused names who did not come', async t => {
