@@ -25,7 +25,7 @@ interface End {
 
 const GONE: End = {why: 'because the daemon has ended'};
 
-/** It was over before we listened. */
+/** It was over when we listened again. */
 const UNTOLD: End = {why: 'because the daemon has ended it'};
 
 /** What is told of a hold's end, in the words of the command. */
@@ -39,6 +39,13 @@ function endOf({why, error}: Readonly<Record<string, unknown>>): End {
   return {why: WHY[String(why)], ...failure};
 }
 
+/** Since when is it asked for, and how is its end heard of? */
+interface Listening {
+  readonly asked: number;
+  readonly events: ReturnType<DaemonClient['events']>;
+  readonly done: AbortController;
+}
+
 /** A hold that the daemon granted; it ends with this process. */
 export class HoldThere implements KeptHold {
   readonly #client: DaemonClient;
@@ -46,7 +53,7 @@ export class HoldThere implements KeptHold {
   readonly #deadline: Deadline;
   readonly #over = new AbortController();
   /** Ends the listening. */
-  readonly #done = new AbortController();
+  readonly #done: AbortController;
   readonly #told: Promise<End>;
   #cutShort: End['why'];
   #released = false;
@@ -54,8 +61,9 @@ export class HoldThere implements KeptHold {
   readonly acknowledgements: KeptHold['acknowledgements'];
   readonly signal: AbortSignal;
 
-  private constructor(client: DaemonClient, hold: RemoteHold, asked: number) {
+  private constructor(client: DaemonClient, hold: RemoteHold, {asked, events, done}: Listening) {
     this.#client = client;
+    this.#done = done;
     this.#hold = hold;
     const {acknowledgedAfter, acknowledgements, remaining} = hold.granted;
     this.acknowledgedAfter = acknowledgedAfter;
@@ -64,7 +72,7 @@ export class HoldThere implements KeptHold {
     const bound = acknowledgedAfter + remaining;
     this.#deadline = new Deadline(Math.max(0, asked + bound - monotonic()));
     this.signal = AbortSignal.any([this.#deadline.signal, this.#over.signal]);
-    this.#told = this.#listen().then(end => {
+    this.#told = this.#listen(events).then(end => {
       this.#cutShort = end.why;
       this.#over.abort();
       return end;
@@ -75,8 +83,22 @@ export class HoldThere implements KeptHold {
 
   /** Rejects as GuardedConfig.hold does. */
   static async ask(client: DaemonClient, wanted: HoldRequest, signal: AbortSignal): Promise<HoldThere> {
-    const asked = monotonic();
-    return new HoldThere(client, await client.hold(wanted, {signal}), asked);
+    const done = new AbortController();
+    const leave = () => done.abort(signal.reason);
+    signal.addEventListener('abort', leave, {once: true});
+    const events = client.events({signal: done.signal});
+    try {
+      // Listening first: it may end as soon as it is granted.
+      await events.next();
+      const asked = monotonic();
+      const hold = await client.hold(wanted, {signal});
+      return new HoldThere(client, hold, {asked, events, done});
+    } catch (error) {
+      done.abort();
+      throw error;
+    } finally {
+      signal.removeEventListener('abort', leave);
+    }
   }
 
   get cutShort(): End['why'] {
@@ -134,11 +156,11 @@ export class HoldThere implements KeptHold {
   }
 
   /** How the hold ended, unless we did it. Whoever is cut off, as he did not keep up, listens again. */
-  async #listen(): Promise<End> {
+  async #listen(first: Listening['events']): Promise<End> {
     const {signal} = this.#done;
-    for (;;) {
+    for (let events = first; ; events = this.#client.events({signal})) {
       try {
-        for await (const {event, data} of this.#client.events({signal})) {
+        for await (const {event, data} of events) {
           if (event === 'hello' && !(await this.#stands())) return UNTOLD;
           if (event === 'hold-ended' && data['id'] === this.#hold.granted.id) return endOf(data);
         }
