@@ -2,9 +2,8 @@
 import {basename} from 'node:path';
 import {CommanderError} from 'commander';
 import {ERRORS, EXIT, type ErrorCode, isLockError, type LockError} from '../errors.js';
-import type {Owner} from '../lock/owner-record.js';
 import {hasCode} from '../os/system-error.js';
-import type {Verdict} from '../recovery/verdict.js';
+import type {ShownOwner, ShownVerdict} from '../recovery/verdict.js';
 import {toFacts, toJson} from '../recovery/report.js';
 import {note, paint} from './output.js';
 import {headline, nextLines} from './report.js';
@@ -31,7 +30,7 @@ export function statusOf(error: unknown): number {
 
 /** The lines that every HOT refusal begins with: what, who, since when, alive or not, and what to do next. */
 function hotLines(error: LockError): string[] {
-  const verdict = error.verdict as Verdict | undefined;
+  const verdict = error.verdict as ShownVerdict | undefined;
   const hot = paint(process.stderr, 'red', `ERROR: ${basename(error.path ?? '')}: HOT`);
   if (!verdict) return [hot, `locksmith: ${error.message}`, `  next: ${error.advice}`];
   const owner = verdict.owner
@@ -48,7 +47,10 @@ function hotLines(error: LockError): string[] {
 }
 
 function ownerLine(error: LockError): string[] {
-  const owner = (error.owner ?? (error.verdict as Verdict | undefined)?.owner) as Owner | undefined | null;
+  const owner = (error.owner ?? (error.verdict as ShownVerdict | undefined)?.owner) as
+    | ShownOwner
+    | undefined
+    | null;
   return owner && !error.message.includes(`pid ${owner.pid}`)
     ? [`  owner: pid ${owner.pid} on ${owner.node}, since ${owner.since}`]
     : [];

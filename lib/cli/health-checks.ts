@@ -17,6 +17,8 @@ import {findConfigLock, type GuardedConfig} from '../recovery/guarded-config.js'
 import {policyDirectory, problemText, readPolicy} from '../recovery/policy/read.js';
 import {examineAnyway} from '../recovery/report.js';
 
+import {isReached, PATIENCE, reachDaemon} from './reach.js';
+
 export type Health = 'ok' | 'warn' | 'fail';
 
 /** What a check found; advice where it is not ok. */
@@ -229,6 +231,22 @@ async function checkPolicy({system}: Surroundings): Promise<Finding> {
   return ok(`${files.length} files in ${policyDirectory(system)}, without fault`);
 }
 
+/** None is no fault: only events and orchestrators need one. */
+async function checkDaemon({system}: Surroundings): Promise<Finding> {
+  const found = await reachDaemon(PATIENCE, system);
+  if (!isReached(found)) {
+    if (found.kind === 'absent') return ok(`none answers on ${found.socket}; all but events works without`);
+    return found.kind === 'refused'
+      ? ok(`that on ${found.socket} is not for uid ${system.uid}; all but events works without`)
+      : warn(found.error.message, 'see its log; systemctl restart locksmith starts it anew, no lock is lost');
+  }
+  const {socket, status} = found;
+  await found.client.close();
+  return status.policy.problem === null
+    ? ok(`pid ${status.pid} answers on ${socket}`)
+    : warn(`pid ${status.pid} goes by an old policy: ${status.policy.problem}`, 'locksmith policy check');
+}
+
 export const HEALTH_CHECKS: readonly Check[] = [
   {what: 'addon', look: checkAddon},
   {what: 'run directory', look: ({system, roots}) => checkDirectory(system, roots.run)},
@@ -248,6 +266,7 @@ export const HEALTH_CHECKS: readonly Check[] = [
   {what: 'orphans', look: checkOrphans},
   {what: 'audit log', look: checkAudit},
   {what: 'policy', look: checkPolicy},
+  {what: 'daemon', look: checkDaemon},
 ];
 
 /** Runs one check; what it throws is a failure of what it checks. */

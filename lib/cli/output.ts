@@ -49,6 +49,11 @@ export function note(text: string): void {
   process.stderr.write(`${printable(text)}\n`);
 }
 
+/** A remark beside the result, on stderr; a line of JSON where errors are. */
+export function remark(text: string, json: boolean | undefined): void {
+  note(json ? toJson({note: text}) : `locksmith: ${text}`);
+}
+
 export function printJson(value: unknown): void {
   print(toJson(value));
 }

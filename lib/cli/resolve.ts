@@ -1,8 +1,11 @@
 /** Which lock is meant? A NAME or a FILE: with a slash, or where a file of that name is at hand, it is a FILE. */
 import {existsSync, realpathSync} from 'node:fs';
 import {basename, dirname, join, resolve} from 'node:path';
+import type {Lock} from '../daemon/api.js';
+import type {DaemonClient} from '../daemon/client.js';
 import {isLockError, LockError} from '../errors.js';
 import {
+  checkName,
   checkRoot,
   listNames,
   lockPaths,
@@ -111,6 +114,24 @@ export function findByName(name: string): GuardedConfig {
   return config;
 }
 
+function unguarded(file: string): LockError {
+  return new LockError('ERR_UNKNOWN_LOCK', `no lock guards ${file}`, {path: file});
+}
+
+/** The lock that is meant, of those that the daemon watches. Rejects with ERR_UNKNOWN_LOCK, ERR_NAME_INVALID. */
+export async function findThere(client: DaemonClient, target: string): Promise<Lock> {
+  const file = isFile(target) ? canonical(target) : undefined;
+  const name = file === undefined ? checkName(target) : undefined;
+  const locks = await client.locks();
+  const found = locks.find(each => each.name === name || each.file === file);
+  if (found) return found;
+  if (file !== undefined) throw unguarded(file);
+  throw unknownName(
+    target,
+    locks.map(each => each.name),
+  );
+}
+
 /** What the policy says of a lock and of its file must be so. Throws ERR_NAME_TAKEN or ERR_FILE_TAKEN, and says both. */
 function agree({guardings}: Policy, name: string, file: string): void {
   const other = guardings.find(each => (each.name === name) !== (canonical(each.file) === file));
@@ -157,7 +178,7 @@ export async function findTarget(target: string, policy = new Policy()): Promise
     });
   if (name === undefined ? strayBitOf(file) : strayBit(currentRoots(), name))
     return openConfigLock(file, {name});
-  throw new LockError('ERR_UNKNOWN_LOCK', `no lock guards ${file}`, {path: file});
+  throw unguarded(file);
 }
 
 export const NAME_OPTION: OptionSpec = {

@@ -1,12 +1,10 @@
 /** How is a recovery shown while it happens? Each step with its time, then the certificate. */
 import {EXIT, isLockError} from '../errors.js';
 import type {Contender} from '../recovery/contenders.js';
-import type {GuardedConfig} from '../recovery/guarded-config.js';
 import type {Acknowledgement} from '../recovery/quiesce/quiesce.js';
-import type {RecoverOptions} from '../recovery/recover.js';
-import type {Certificate, OnStep, Step, StepName} from '../recovery/take-back.js';
-import type {Verdict} from '../recovery/verdict.js';
-import {toReport} from '../recovery/report.js';
+import type {OnStep, ShownCertificate, Step, StepName} from '../recovery/take-back.js';
+import type {ShownVerdict} from '../recovery/verdict.js';
+import {toCertificate, toReport, toStep} from '../recovery/report.js';
 import type {OptionSpec} from './command.js';
 import {align, note, paint, print, printJson} from './output.js';
 import {showProgress} from './progress.js';
@@ -43,7 +41,7 @@ interface StepFacts {
   readonly remaining: number;
   readonly contenders: readonly Contender[];
   readonly epoch: number;
-  readonly epochs: Certificate['epochs'];
+  readonly epochs: ShownCertificate['epochs'];
   readonly outcome: string;
   readonly sha256: string | null;
   readonly removed: readonly string[];
@@ -82,12 +80,12 @@ function stepLine(step: Step): string {
   return `${at}  ${step.step.padEnd(13)}  ${STEP_TEXT[step.step](step as unknown as StepFacts)}`;
 }
 
-function takenFrom({verdict: {owner, state}}: Certificate): string {
+function takenFrom({verdict: {owner, state}}: ShownCertificate): string {
   return owner ? `pid ${owner.pid} on ${owner.node}, ${state}` : `an unknown owner, ${state}`;
 }
 
 /** The certificate for people. */
-export function certificateLines(certificate: Certificate): string[] {
+export function certificateLines(certificate: ShownCertificate): string[] {
   const {lock, file, epochs, outcome, sha256, reason, drained, took, audit, by, at} = certificate;
   const rows = [
     ['  file', file],
@@ -128,21 +126,23 @@ function shower({json, auditTo}: View): (value: unknown, lines: readonly string[
   return (_value, [first = '', ...more], style) => say([paint(stream, style, first), ...more].join('\n'));
 }
 
+/** What takes a lock back, here or in the daemon. */
+export type TakingBack = (onStep: OnStep) => Promise<ShownCertificate>;
+
 /** Takes a lock back and shows each step as it happens, then the certificate. The step that ends it is shown when everything has been given back. */
-export async function takeBackVisibly(
-  act: (onStep: OnStep) => Promise<Certificate>,
-  view: View = {},
-): Promise<number> {
+export async function takeBackVisibly(act: TakingBack, view: View = {}): Promise<number> {
   const show = shower(view);
   let last: StepName | undefined;
-  let reached: Certificate | undefined;
-  const showEnd = (certificate: Certificate) =>
-    show({step: 'all-clear', at: certificate.took, certificate}, certificateLines(certificate), 'green');
+  let reached: ShownCertificate | undefined;
+  const showEnd = (certificate: ShownCertificate) => {
+    const step = {step: 'all-clear', at: certificate.took, certificate: toCertificate(certificate)};
+    show(step, certificateLines(certificate), 'green');
+  };
   using _ = showProgress({what: () => last && AWAITED[last], quiet: view.json});
   const certificate = await act(step => {
     last = step.step;
-    if (last === 'all-clear') reached = {...(step['certificate'] as Certificate), took: step.at};
-    else show(step, [stepLine(step)], 'reset');
+    if (last === 'all-clear') reached = {...(step['certificate'] as ShownCertificate), took: step.at};
+    else show(toStep(step), [stepLine(step)], 'reset');
   }).catch(error => {
     // ALL CLEAR all the same: something that had been stopped for it does not go on.
     if (reached) showEnd(reached);
@@ -153,15 +153,11 @@ export async function takeBackVisibly(
 }
 
 /** As above for a recovery, where a lock that is free is a good end too. */
-export async function recoverVisibly(
-  config: GuardedConfig,
-  options: RecoverOptions,
-  view: View = {},
-): Promise<number> {
+export async function recoverVisibly(act: TakingBack, view: View = {}): Promise<number> {
   try {
-    return await takeBackVisibly(onStep => config.recover({...options, onStep}), view);
+    return await takeBackVisibly(act, view);
   } catch (error) {
-    const verdict = isLockError(error, 'ERR_NOT_DEAD') ? (error.verdict as Verdict) : undefined;
+    const verdict = isLockError(error, 'ERR_NOT_DEAD') ? (error.verdict as ShownVerdict) : undefined;
     if (verdict?.state !== 'FREE') throw error;
     const nothing = `${headline(verdict)} There is nothing to recover.`;
     shower(view)({step: 'nothing-to-recover', verdict: toReport(verdict)}, [nothing], 'reset');

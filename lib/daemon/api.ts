@@ -2,6 +2,7 @@
 import {z} from 'zod';
 import {MAX_PURPOSE} from '../lock/owner-record.js';
 import {LONGEST_HOLD} from '../recovery/hold.js';
+import {LONGEST_REASON, SHORTEST_FORCE} from './reasons.js';
 
 /** Version of the API: what is answered only grows; whatever else changes gets another. */
 export const API = '/v1';
@@ -12,7 +13,7 @@ const epoch = z.int().nonnegative().describe('fencing token');
 const pid = z.int().nonnegative();
 const lockName = z.string().min(1).max(63).describe('name of a lock');
 const purpose = z.string().max(MAX_PURPOSE);
-const reason = z.string().max(200).describe('the audit log keeps it');
+const reason = z.string().max(LONGEST_REASON).describe('the audit log keeps it');
 
 /** Undefined where nobody wrote one: 0 stands for what the kernel can't name here. */
 export const ownerSchema = z.strictObject({
@@ -30,11 +31,23 @@ const evidence = z.strictObject({looked: z.string(), saw: z.string(), follows: z
 
 const number = z.union([z.number(), z.string()]).describe('a string where it is above 2^53');
 
-const holder = z.looseObject({pid, identity: z.string().nullable()});
+const mode = z.enum(['shared', 'exclusive']);
+const holder = z.strictObject({
+  pid,
+  kind: z.string(),
+  mode,
+  via: z.string().describe('how that is known'),
+  identity: z.string().nullable(),
+});
+const suspect = z.strictObject({
+  pid: pid.nullable(),
+  place: z.enum(['mapping', 'io_uring', 'socket', 'loop']),
+  because: z.string(),
+});
 const waiter = z.strictObject({
   pid: pid.nullable(),
   kind: z.string(),
-  mode: z.string(),
+  mode,
   start: number,
   end: number.nullable(),
   behind: pid.nullable(),
@@ -64,7 +77,7 @@ export const verdictSchema = z.strictObject({
   owner: ownerSchema.nullable(),
   bit,
   holders: z.array(holder),
-  suspects: z.array(z.looseObject({because: z.string()})),
+  suspects: z.array(suspect),
   waiters: z.array(waiter),
   evidence: z.array(evidence),
   complete: z.boolean(),
@@ -145,9 +158,14 @@ export const recoverySchema = z.strictObject({
 export const breakGlassSchema = z.strictObject({
   owner: z.union([pid, z.string().min(1)]).describe('as the verdict names it: pid, identity, or "unknown"'),
   epoch,
-  reason: reason.min(3),
+  reason: reason.min(SHORTEST_FORCE),
   kill: z.boolean().optional(),
   hold: z.int().min(1).max(LONGEST_HOLD).optional(),
+});
+
+const contender = z.strictObject({
+  pid: pid.optional(),
+  doing: z.enum(['waits for the guard', 'has the file open for writing']),
 });
 
 export const certificateSchema = z.looseObject({
@@ -159,10 +177,10 @@ export const certificateSchema = z.looseObject({
   at: time,
   verdict: verdictSchema,
   epochs: z.strictObject({before: epoch, after: epoch}),
-  outcome: z.string(),
+  outcome: z.enum(['untouched', 'rolled-forward', 'rolled-back', 'changed-by-others']),
   sha256: z.string().nullable(),
   removedShadows: z.array(z.string()),
-  drained: z.array(z.looseObject({doing: z.string()})),
+  drained: z.array(contender).describe('who had to be waited for'),
   took: milliseconds,
   audit: z.strictObject({seq: z.int(), hash: z.string()}),
 });

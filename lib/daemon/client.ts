@@ -46,12 +46,13 @@ export interface ServerEvent {
   readonly data: Readonly<Record<string, unknown>>;
 }
 
-interface Failure {
+/** How the daemon says what it refuses. */
+export interface Failure {
   readonly error?: {readonly code?: string; readonly message?: string} & Readonly<Record<string, unknown>>;
 }
 
 /** A refusal of the daemon, as it would have been thrown there. */
-function toError({error = {}}: Failure, status: number): Error {
+export function toError({error = {}}: Failure, status = 500): Error {
   const {code, message = `the daemon answered with status ${status}`, advice: _, ...facts} = error;
   if (code !== undefined && Object.hasOwn(ERRORS, code))
     return new LockError(code as ErrorCode, message, facts);
@@ -105,6 +106,11 @@ export class DaemonClient implements AsyncDisposable {
 
   locks(asking?: Asking): Promise<Lock[]> {
     return this.#ask('GET', '/locks', asking);
+  }
+
+  /** Looks at all of them anew. */
+  verdicts(asking?: Asking): Promise<VerdictAnswer[]> {
+    return this.#ask('GET', '/verdicts', asking);
   }
 
   /** Looks anew. Rejects with ERR_UNKNOWN_LOCK. */
@@ -209,7 +215,7 @@ export class DaemonClient implements AsyncDisposable {
     for await (const {event, data} of this.#stream(answer, signal)) {
       if (event === 'step') onStep?.(data as unknown as Step);
       else if (event === 'certificate') return data as unknown as CertificateAnswer;
-      else if (event === 'failure') throw toError(data, 500);
+      else if (event === 'failure') throw toError(data);
     }
     throw this.#noDaemon('it was never said how that ended, by');
   }

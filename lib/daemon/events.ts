@@ -48,7 +48,14 @@ export type DaemonEvent =
       readonly waitsFor: readonly string[];
     }
   | {readonly event: 'hold-granted'; readonly lock: string; readonly hold: HoldAnswer}
-  | {readonly event: 'hold-ended'; readonly lock: string; readonly id: string; readonly why: string}
+  /** `error`: what that had stopped does not go on. */
+  | {
+      readonly event: 'hold-ended';
+      readonly lock: string;
+      readonly id: string;
+      readonly why: string;
+      readonly error?: unknown;
+    }
   /** A registered owner is late with its heartbeat or its progress, or (null) no longer. */
   | {readonly event: 'suspect'; readonly lock: string; readonly late: 'heartbeat' | 'progress' | null}
   | {readonly event: 'swept'; readonly locks: number; readonly took: number}

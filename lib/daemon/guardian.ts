@@ -61,16 +61,27 @@ export class Guardian implements LockListener, Disposable {
     return this.#watcher.get(name);
   }
 
+  /** Watches what has come just now, and forgets what has gone. */
+  discover(): void {
+    this.#watcher.discover();
+  }
+
+  /** Looks at all locks anew. Their verdicts, by name. */
+  async examineAll(): Promise<Verdict[]> {
+    this.discover();
+    const verdicts: Verdict[] = [];
+    await eachOf(this.locks, async lock => verdicts.push(await lock.examine()));
+    return verdicts.toSorted((a, b) => (a.name < b.name ? -1 : 1));
+  }
+
   /**
    * Looks at all locks, and does about each orphan what the policy says. The net below the events: nothing that an event would have told stays
    * unseen for longer.
    */
   async sweep(): Promise<Sweep> {
     const start = monotonic();
-    this.#watcher.discover();
-    const {locks} = this;
-    await eachOf(locks, lock => lock.examine());
-    return {locks: locks.length, took: monotonic() - start};
+    const {length} = await this.examineAll();
+    return {locks: length, took: monotonic() - start};
   }
 
   changed(lock: WatchedLock, {bit, epoch, owner}: Glance): void {

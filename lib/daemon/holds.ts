@@ -37,6 +37,22 @@ function answerOf({id, hold, reason, by, since}: Granted): HoldAnswer {
   };
 }
 
+/** A connection counts only until then: one that idles is closed sooner or later, and the hold is its process's. */
+async function untilGranted(gone: AbortSignal, ask: (waiting: AbortSignal) => Promise<Hold>): Promise<Hold> {
+  const waiting = new AbortController();
+  const leave = () => waiting.abort(gone.reason);
+  if (gone.aborted) leave();
+  gone.addEventListener('abort', leave, {once: true});
+  try {
+    const hold = await ask(waiting.signal);
+    if (!gone.aborted) return hold;
+    await hold.release();
+    throw gone.reason;
+  } finally {
+    gone.removeEventListener('abort', leave);
+  }
+}
+
 export class Holds {
   readonly #system: System;
   readonly #guardian: Pick<Guardian, 'deaths' | 'orchestrators'>;
@@ -60,12 +76,10 @@ export class Holds {
     {by, settings, signal}: {readonly by: Peer; readonly settings: Settings; readonly signal: AbortSignal},
   ): Promise<HoldAnswer> {
     const {hold: bound, quiesce} = recoveryOptions({hold: asked}, settings);
-    const hold = await config.hold({
-      for: bound,
-      quiesce,
-      signal,
-      announce: this.#guardian.orchestrators.announce,
-    });
+    const {announce} = this.#guardian.orchestrators;
+    const hold = await untilGranted(signal, waiting =>
+      config.hold({for: bound, quiesce, signal: waiting, announce}),
+    );
     const id = randomUUID();
     // Its holder may have ended while it was granted: then this tells at once.
     const watch =
@@ -114,7 +128,7 @@ export class Holds {
       this.#tell({event: 'hold-ended', lock, id, why});
       return undefined;
     } catch (error) {
-      this.#tell({event: 'hold-ended', lock, id, why});
+      this.#tell({event: 'hold-ended', lock, id, why, error});
       this.#tell({event: 'trouble', what: `the end of the hold on ${lock}`, error});
       return error as Error;
     }

@@ -53,7 +53,7 @@ export interface LockPaths {
 }
 
 /** Volatile state of the whole system; it goes with the kernel's bits. */
-const SYSTEM_RUN = '/run/locksmith';
+export const SYSTEM_RUN = '/run/locksmith';
 
 /** Durable state of the whole system, usually on a file system that is mounted. */
 const SYSTEM_STATE = '/var/lib/locksmith';

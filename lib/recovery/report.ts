@@ -1,14 +1,13 @@
 /** What may programs rely on? The fields of verdicts and failures, in `--json` and in what the daemon answers. */
 import {isLockError, type LockError} from '../errors.js';
-import type {Owner} from '../lock/owner-record.js';
 import type {Waiter} from '../os/lock-table.js';
 import type {FileVerdict} from './file-verdict.js';
 import type {GuardedConfig} from './guarded-config.js';
-import type {Certificate} from './take-back.js';
-import type {Verdict} from './verdict.js';
+import type {ShownCertificate, Step} from './take-back.js';
+import type {ShownOwner, ShownVerdict, Verdict} from './verdict.js';
 
 /** What looking at a lock, or at a file that none guards, gave. */
-export type AnyVerdict = Verdict | FileVerdict;
+export type AnyVerdict = ShownVerdict | FileVerdict;
 
 /** A waiter as scripts see it: what is not known is null. */
 export function toWaiter({pid, kind, mode, start, end, behind}: Waiter): Record<string, unknown> {
@@ -16,15 +15,27 @@ export function toWaiter({pid, kind, mode, start, end, behind}: Waiter): Record<
 }
 
 /** An owner as scripts see it; null when there is none. */
-export function toOwner(owner: Owner | null): Record<string, unknown> | null {
+export function toOwner(owner: ShownOwner | null): Record<string, unknown> | null {
   if (!owner) return null;
   const {node, pid, bootId, identity, exe, uid, purpose, since} = owner;
   return {node, pid, bootId, identity, exe, uid, purpose, since};
 }
 
 /** A certificate as scripts see it. */
-export function toCertificate(certificate: Certificate): Record<string, unknown> {
+export function toCertificate(certificate: ShownCertificate): Record<string, unknown> {
   return {...certificate, verdict: toReport(certificate.verdict)};
+}
+
+/** A step as scripts see it. */
+export function toStep(step: Step): Step {
+  switch (step.step) {
+    case 'verdict':
+      return {...step, owner: toOwner(step['owner'] as ShownOwner | null)};
+    case 'all-clear':
+      return {...step, certificate: toCertificate(step['certificate'] as ShownCertificate)};
+    default:
+      return step;
+  }
 }
 
 /** The fields that scripts may rely on, and no others. */

@@ -20,7 +20,7 @@ import {type Cleaned, cleanConfig, type ValidateFile} from './clean.js';
 import type {Contender} from './contenders.js';
 import type {Hold} from './hold.js';
 import {recordAllClear} from './record.js';
-import type {Verdict} from './verdict.js';
+import type {ShownVerdict, Verdict} from './verdict.js';
 
 /** Names of the steps, in their order. */
 export type StepName =
@@ -68,6 +68,11 @@ export interface Certificate {
   readonly took: number;
   /** Where the audit log has it. */
   readonly audit: {readonly seq: number; readonly hash: string};
+}
+
+/** What of a certificate people and scripts see, also of one that the daemon has made out. */
+export interface ShownCertificate extends Omit<Certificate, 'verdict'> {
+  readonly verdict: ShownVerdict;
 }
 
 /** What both ways of taking back have in common. */

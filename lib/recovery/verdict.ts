@@ -47,6 +47,14 @@ export interface Verdict {
   readonly next: readonly string[];
 }
 
+/** An owner as people and scripts see it: without what only a proof needs. */
+export type ShownOwner = Omit<Owner, 'machineId' | 'pidNamespace'>;
+
+/** What of a verdict people and scripts see, also of one that somebody else has come to. */
+export interface ShownVerdict extends Omit<Verdict, 'owner'> {
+  readonly owner: ShownOwner | null;
+}
+
 interface Judgement {
   /** The owner is gone, but somebody has the guard: a child that inherited it, or just a contender that passes through. */
   readonly passing?: boolean;
@@ -275,7 +283,7 @@ export async function examine(
 }
 
 /** The verdict in one sentence. */
-export function summarize({name, file, state, owner, bit, waiters}: Verdict): string {
+export function summarize({name, file, state, owner, bit, waiters}: ShownVerdict): string {
   const stranger = bit.owner
     ? `pid ${bit.owner.pid}, which set the bit and left no record`
     : 'an owner that nobody vouches for';

@@ -290,6 +290,13 @@ const CASES: readonly Case[] = [
     },
   },
   {
+    row: 'no daemon answers',
+    what: 'the daemon or nothing, and none is there',
+    status: 69,
+    says: /no daemon answers on/,
+    run: made => orphaned(made, '--via', 'daemon'),
+  },
+  {
     row: 'ALL CLEAR, but the audit log took no record',
     what: 'a disk that is full just before ALL CLEAR',
     status: 74,

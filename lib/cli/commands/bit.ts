@@ -48,7 +48,7 @@ async function set(config: GuardedConfig, options: BitGiven, signal: AbortSignal
 async function clear(config: GuardedConfig, options: BitGiven, signal: AbortSignal): Promise<number> {
   const {settings} = (await policyFor(options)).of(config.name);
   const how = {...recoveryOptions({}, settings), reason: 'bit cleared by hand', signal};
-  return recoverVisibly(config, how, options);
+  return recoverVisibly(onStep => config.recover({...how, onStep}), options);
 }
 
 const ACTS: ReadonlyMap<string | undefined, Act> = new Map([

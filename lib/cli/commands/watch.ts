@@ -150,7 +150,7 @@ export const watchCommand: CommandSpec<WatchGiven> = {
     ['locksmith watch --json', 'each event as a line of JSON'],
   ],
   about:
-    'Needs the daemon, and hears everything from it; `locksmith ls` and `locksmith explain` look for themselves. ' +
+    'Needs the daemon, and hears everything from it; `locksmith ls` and `locksmith explain` do without where there is none. ' +
     'On a terminal it waits for the next daemon when one ends; otherwise it ends with it, so that no script believes that nothing happens.',
   exits: [
     [0, 'ended by Ctrl-C, or nobody reads any more'],

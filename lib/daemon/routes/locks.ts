@@ -2,7 +2,7 @@
 import type {FastifyReply} from 'fastify';
 import {checkPermitted} from '../../recovery/permission.js';
 import {recoveryOptions} from '../../recovery/policy/rules.js';
-import {toCertificate, toFacts, toOwner, toReport} from '../../recovery/report.js';
+import {toCertificate, toFacts, toOwner, toReport, toStep} from '../../recovery/report.js';
 import type {Certificate, OnStep, Step} from '../../recovery/take-back.js';
 import {
   API,
@@ -50,10 +50,7 @@ async function answerSteps(
     if (sse.isConnected) sse.send({event, data}).catch(() => undefined);
   };
   sse.keepAlive();
-  const onStep = (step: Step) => {
-    // Its certificate comes at the end, with what was restored.
-    if (step.step !== 'all-clear') say('step', step.step === 'verdict' ? {...step, owner: undefined} : step);
-  };
+  const onStep = (step: Step) => say('step', toStep(step));
   try {
     const certificate = await act(onStep);
     await sse.send({event: 'certificate', data: toCertificate(certificate)});
@@ -76,7 +73,22 @@ export const lockRoutes: Routes = (app, parts) => {
         response: {200: answers('lock', 'by name'), ...FAILURES},
       },
     },
-    () => parts.guardian.locks.map(lock => toLock(parts, lock)),
+    () => {
+      parts.guardian.discover();
+      return parts.guardian.locks.map(lock => toLock(parts, lock));
+    },
+  );
+
+  app.get(
+    `${API}/verdicts`,
+    {
+      schema: {
+        summary: 'All locks, looked at anew',
+        tags: ['locks'],
+        response: {200: answers('verdict', 'by name'), ...FAILURES},
+      },
+    },
+    async () => (await parts.guardian.examineAll()).map(toReport),
   );
 
   app.get<Named>(
