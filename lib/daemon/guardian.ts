@@ -15,11 +15,18 @@ import {type Surroundings, Watcher} from './watcher.js';
 /** How many locks are looked at side by side. */
 const SIDE_BY_SIDE = 16;
 
-/** Runs `act` on all, so many at a time. */
-async function eachOf<Item>(items: readonly Item[], act: (item: Item) => Promise<unknown>): Promise<void> {
+/** Runs `act` on all, so many at a time; on no more of them when the signal aborts. */
+async function eachOf<Item>(
+  items: readonly Item[],
+  act: (item: Item) => Promise<unknown>,
+  {signal}: {readonly signal: AbortSignal},
+): Promise<void> {
   const rest = items[Symbol.iterator]();
   const worker = async () => {
-    for (const item of rest) await act(item);
+    for (const item of rest) {
+      if (signal.aborted) return;
+      await act(item);
+    }
   };
   await Promise.all(Array.from({length: SIDE_BY_SIDE}, worker));
 }
@@ -39,6 +46,7 @@ export class Guardian implements LockListener, Disposable {
   readonly heartbeats: Heartbeats;
   readonly #watcher: Watcher;
   readonly #tell: Tell;
+  readonly #end = new AbortController();
 
   constructor(surroundings: Surroundings, policy: () => Policy, tell: Tell) {
     this.#tell = tell;
@@ -66,11 +74,11 @@ export class Guardian implements LockListener, Disposable {
     this.#watcher.discover();
   }
 
-  /** Looks at all locks anew. Their verdicts, by name. */
+  /** Looks at all locks anew. Their verdicts, by name; some of them when we end meanwhile. */
   async examineAll(): Promise<Verdict[]> {
     this.discover();
     const verdicts: Verdict[] = [];
-    await eachOf(this.locks, async lock => verdicts.push(await lock.examine()));
+    await eachOf(this.locks, async lock => verdicts.push(await lock.examine()), this.#end);
     return verdicts.toSorted((a, b) => (a.name < b.name ? -1 : 1));
   }
 
@@ -112,6 +120,7 @@ export class Guardian implements LockListener, Disposable {
 
   /** Ends what it does for others; recoveries that have begun come to their end. */
   async end(): Promise<void> {
+    this.#end.abort();
     this.heartbeats.end();
     await this.orphans.end();
     await this.orchestrators.end();

@@ -129,12 +129,13 @@ export class WatchedLock implements Disposable {
     this.#due = true;
     setImmediate(() => {
       this.#due = false;
-      if (!this.#closed) this.look();
+      this.look();
     });
   }
 
   /** Glances at it now; an event may still be on its way. */
   look(): void {
+    if (this.#closed) return;
     const glance = this.#read();
     const changed = !sameGlance(this.#glance, glance);
     this.#glance = glance;
@@ -174,7 +175,9 @@ export class WatchedLock implements Disposable {
     if (bit === 1 && now?.identity === owner.identity) this.#listener.ownerDied(this, owner, death);
   }
 
+  /** A look that ends after us watches nobody any more: that would keep the process from its end. */
   #noteVerdict(verdict: Verdict): void {
+    if (this.#closed) return;
     const before = this.#examined?.verdict;
     this.#watchFiles();
     this.look();

@@ -31,6 +31,7 @@ export class Watcher implements Disposable {
   readonly #tell: Tell;
   readonly #known = new Map<string, Known>();
   readonly #directory: FSWatcher;
+  #closed = false;
 
   constructor(surroundings: Surroundings, deaths: Deaths, listener: LockListener, tell: Tell) {
     this.#surroundings = surroundings;
@@ -53,6 +54,7 @@ export class Watcher implements Disposable {
 
   /** Watches what has come, and forgets what has gone. */
   discover(): void {
+    if (this.#closed) return;
     const {system, roots} = this.#surroundings;
     const names = new Set(listNames(roots));
     for (const [name, {lock, inode}] of this.#known)
@@ -85,6 +87,7 @@ export class Watcher implements Disposable {
   }
 
   [Symbol.dispose](): void {
+    this.#closed = true;
     this.#directory.close();
     for (const {lock} of this.#known.values()) lock[Symbol.dispose]();
     this.#known.clear();

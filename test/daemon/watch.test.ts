@@ -2,6 +2,8 @@
 import {renameSync, rmSync} from 'node:fs';
 import {dirname} from 'node:path';
 import test from 'ava';
+import {Deaths} from '../../lib/daemon/deaths.js';
+import {WatchedLock} from '../../lib/daemon/watched-lock.js';
 import {actor} from '../helpers/actor.js';
 import {makeLocks, Owners} from '../helpers/daemon-runs.js';
 import {AUTOMATIC, daemon, MANUAL, startDaemon, writePolicy} from '../helpers/daemon.js';
@@ -236,4 +238,37 @@ test('of a recovery that is refused half the way it is known how far it came, al
   const policy = 'locks:\n  "*":\n    recover: automatic\n    validate: "false"\n';
   const made = await daemon(t, place, {policy});
   t.like((await made.client.locks())[0], {state: 'DEAD', epoch, hot: true});
+});
+
+test('what ends while it looks watches nobody afterwards: nothing would let the process end', async t => {
+  const place = scratch(t);
+  const config = await openScratch(place);
+  const owner = await actor(t, place);
+  await owner.do('acquire');
+  const heard: string[] = [];
+  const hear = (what: string) => () => void heard.push(what);
+  const listener = {
+    changed: hear('changed'),
+    ownerDied: hear('died'),
+    abandoned: hear('abandoned'),
+    examined: hear('examined'),
+    failed: hear('failed'),
+  };
+  const deaths = new Deaths(config.system, error => t.fail(String(error)));
+  const lock = new WatchedLock(config, deaths, listener);
+  t.is(deaths.size, 1);
+  const looking = lock.examine();
+  lock[Symbol.dispose]();
+  t.is((await looking).state, 'ALIVE');
+  lock.look();
+  t.is(deaths.size, 0);
+  t.deepEqual(heard, ['changed']);
+});
+
+test('a daemon that is told to end in the middle of a sweep ends', async t => {
+  const place = scratch(t);
+  const owners = new Owners(t, place);
+  for (const config of await makeLocks(place, 20)) await owners.own(config);
+  const it = await daemon(t, place, {options: ['--sweep', '1ms']});
+  t.is((await it.end()).code, 0);
 });
