@@ -177,17 +177,16 @@ function tellingLines(path: string): Promise<readonly string[]> {
 export async function readKernelReports(system: System, pid: number, since: number): Promise<KernelReport[]> {
   // Its pids are those of the first pid namespace; and a time namespace shifts the clocks that it is compared with.
   if (!isFirstPidNamespace(system) || !isFirstTimeNamespace(system)) return [];
-  const reports: KernelReport[] = [];
   try {
+    const lines = await tellingLines(system.kernelLog);
+    const found = lines.flatMap(line => parseReport(line, pid) ?? []);
+    if (found.length === 0) return [];
     const {start, suspended} = readClocks(system);
     const now = system.now();
-    for (const line of await tellingLines(system.kernelLog)) {
-      const report = parseReport(line, pid);
-      if (!report) continue;
-      const {kind, text} = report;
-      const latest = Math.min(start + report.microseconds / 1000, now);
-      reports.push({kind, text, earliest: latest - suspended, latest});
-    }
+    const reports = found.map(({kind, text, microseconds}) => {
+      const latest = Math.min(start + microseconds / 1000, now);
+      return {kind, text, earliest: latest - suspended, latest};
+    });
     return reports.filter(({earliest}) => earliest >= since);
   } catch {
     return [];

@@ -65,10 +65,11 @@ function mountsOf(system: System, pid: number): Map<number, Mount> {
 export function isOpenOn(
   system: System,
 ): (descriptor: {pid: number; mountId: number; inode: bigint}, file: FileId) => boolean {
-  const ours = readMounts(system);
+  let ours: Map<number, Mount> | undefined;
   const others = new Map<number, Map<number, Mount>>();
   return ({pid, mountId, inode}, file) => {
     if (inode !== file.inode) return false;
+    ours ??= readMounts(system);
     if (!ours.has(mountId) && !others.has(pid)) others.set(pid, mountsOf(system, pid));
     const mount = ours.get(mountId) ?? others.get(pid)?.get(mountId);
     return mount !== undefined && mount.major === file.major && mount.minor === file.minor;
