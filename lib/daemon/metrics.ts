@@ -51,6 +51,12 @@ export class Metrics {
     buckets: BUCKETS,
     registers: [this.#registry],
   });
+  readonly #waited = new Histogram({
+    name: 'locksmith_lock_wait_seconds',
+    help: 'How long owners waited for their locks, as they wrote down themselves',
+    buckets: BUCKETS,
+    registers: [this.#registry],
+  });
   readonly #recovery = new Histogram({
     name: 'locksmith_recovery_seconds',
     help: 'From the first step of a recovery to ALL CLEAR',
@@ -65,7 +71,8 @@ export class Metrics {
     'locksmith_sweep_finished_timestamp_seconds',
     'When the last look at all locks ended; stands still when the daemon does',
   );
-  readonly #ownedSince = new Map<string, number>();
+  /** Of each lock, under which epoch it has an owner, and since when. */
+  readonly #owners = new Map<string, {readonly epoch: number | null; readonly since: number}>();
 
   constructor(version: string, guardian: Guardian, holds: Holds) {
     collectDefaultMetrics({register: this.#registry});
@@ -130,9 +137,9 @@ export class Metrics {
   note(event: DaemonEvent): void {
     switch (event.event) {
       case 'changed':
-        return this.#noteOwnership(event.lock, event.bit);
+        return this.#noteOwnership(event);
       case 'disappeared':
-        return void this.#ownedSince.delete(event.lock);
+        return void this.#owners.delete(event.lock);
       case 'owner-died':
         return this.#deaths.inc();
       case 'recovered':
@@ -153,12 +160,16 @@ export class Metrics {
     }
   }
 
-  #noteOwnership(lock: string, bit: 0 | 1 | null): void {
-    const since = this.#ownedSince.get(lock);
-    if (bit === 1 && since === undefined) this.#ownedSince.set(lock, performance.now());
-    if (bit === 1 || since === undefined) return;
-    this.#owned.observe((performance.now() - since) / 1000);
-    this.#ownedSince.delete(lock);
+  /** Owners that come and go between two glances are not seen. */
+  #noteOwnership({lock, bit, epoch, owner}: Extract<DaemonEvent, {event: 'changed'}>): void {
+    const known = this.#owners.get(lock);
+    if (known && (bit !== 1 || epoch !== known.epoch)) {
+      this.#owned.observe((performance.now() - known.since) / 1000);
+      this.#owners.delete(lock);
+    }
+    if (bit !== 1 || this.#owners.has(lock)) return;
+    this.#owners.set(lock, {epoch, since: performance.now()});
+    if (owner?.waited !== undefined) this.#waited.observe(owner.waited / 1000);
   }
 
   #counter(name: string, help: string, labelNames: readonly string[] = []): Counter {

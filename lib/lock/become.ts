@@ -32,6 +32,12 @@ export interface Wanted {
   tell(event: LockEvent): void;
 }
 
+/** Who wants it: what for, and when he asked, on the monotonic clock. */
+export interface Claimant {
+  readonly purpose: string;
+  readonly asked: number;
+}
+
 /** Locked by us, the guard exclusively, the gate shared. */
 export interface GuardAndGate {
   readonly guard: LockFile;
@@ -51,7 +57,7 @@ interface Files {
 export async function become(
   lock: Wanted,
   held: GuardAndGate,
-  purpose: string,
+  claimant: Claimant,
 ): Promise<OwnedConfig | undefined> {
   if (!held.guard.isCurrent()) throw guardRemoved(lock);
   for (;;) {
@@ -59,7 +65,7 @@ export async function become(
     const files = openFiles(lock);
     let owned: OwnedConfig | undefined;
     try {
-      owned = await setBit(lock, held, files, purpose);
+      owned = await setBit(lock, held, files, claimant);
       return owned;
     } catch (error) {
       // The guard keeps out all but those who set the kernel's bit without it: then look again.
@@ -92,11 +98,16 @@ function checkFree(lock: Wanted, openBit: OpenBit, found: ReadRecord): OwnerReco
   return found;
 }
 
-async function setBit(lock: Wanted, held: GuardAndGate, files: Files, purpose: string): Promise<OwnedConfig> {
+async function setBit(
+  lock: Wanted,
+  held: GuardAndGate,
+  files: Files,
+  {purpose, asked}: Claimant,
+): Promise<OwnedConfig> {
   const {bit, file, name, system} = lock;
   const {openBit, recordFile} = files;
   const found = checkFree(lock, openBit, recordFile.read());
-  const owner = ownerFor(system, purpose);
+  const owner = ownerFor(system, purpose, asked);
   const record = (epoch: number): OwnedRecord => ({v: 1, state: 'owned', lock: name, epoch, owner});
   let set: number | undefined;
   let written: OwnedRecord | undefined;

@@ -4,12 +4,13 @@ import {readFile} from 'node:fs/promises';
 import {once} from 'node:events';
 import {basename} from 'node:path';
 import {isLockError, LockError} from '../errors.js';
+import {monotonic} from '../os/deadline.js';
 import {type LockEvent, tell} from '../os/events.js';
 import type {LockBit} from '../os/lock-bit.js';
 import {LockFile, WHOLE} from '../os/lock-file.js';
 import {type System, system as ourSystem} from '../os/system.js';
 import {WaitQueues} from '../os/wait-queue.js';
-import {become, type GuardAndGate, isTaken} from './become.js';
+import {become, type Claimant, type GuardAndGate, isTaken} from './become.js';
 import {enter, isClosed, leave, tryEnter, waitUntilOpen} from './gate.js';
 import {
   bitOf,
@@ -99,14 +100,20 @@ export class ConfigLock {
    */
   async acquire(options: AcquireOptions = {}): Promise<OwnedConfig> {
     const {signal, onOrphan = 'fail'} = options;
+    const asked = monotonic();
     // One of them stands before gate, guard and orphan for all, so that a recovery meets a few contenders, however many wait.
     const key = `${this.paths.directory} ${typeof onOrphan === 'string' ? onOrphan : 'act'}`;
-    return acquirers.enqueue({key, shared: false, range: WHOLE, signal}, () => this.#acquireFirst(options));
+    return acquirers.enqueue({key, shared: false, range: WHOLE, signal}, () =>
+      this.#acquireFirst(options, asked),
+    );
   }
 
-  async #acquireFirst({purpose = '', signal, onOrphan = 'fail'}: AcquireOptions): Promise<OwnedConfig> {
+  async #acquireFirst(
+    {purpose = '', signal, onOrphan = 'fail'}: AcquireOptions,
+    asked: number,
+  ): Promise<OwnedConfig> {
     for (;;) {
-      const found = await this.#ask(purpose, signal);
+      const found = await this.#ask({purpose, asked}, signal);
       if (found instanceof OwnedConfig) return found;
       if (found === 'taken') await this.#whileBit(() => isTaken(this), signal);
       else if (onOrphan === 'fail') throw found;
@@ -116,11 +123,14 @@ export class ConfigLock {
   }
 
   /** Waits for the guard and becomes the owner; gives the orphan that it met, or `taken` as become does. */
-  async #ask(purpose: string, signal: AbortSignal | undefined): Promise<OwnedConfig | LockError | 'taken'> {
+  async #ask(
+    claimant: Claimant,
+    signal: AbortSignal | undefined,
+  ): Promise<OwnedConfig | LockError | 'taken'> {
     const held = await this.#takeGuard(signal);
     let owned: OwnedConfig | undefined;
     try {
-      owned = await become(this, held, purpose);
+      owned = await become(this, held, claimant);
       return owned ?? 'taken';
     } catch (error) {
       if (!isLockError(error, 'ERR_ORPHANED')) throw error;
@@ -132,10 +142,11 @@ export class ConfigLock {
 
   /** Becomes the owner if that is possible at once, else gives undefined. Rejects as acquire does. */
   async tryAcquire({purpose = ''}: Pick<AcquireOptions, 'purpose'> = {}): Promise<OwnedConfig | undefined> {
+    const claimant = {purpose, asked: monotonic()};
     const held = this.#openGuardAndGate();
     let owned: OwnedConfig | undefined;
     try {
-      if (held.guard.try('exclusive') && tryEnter(held.gate)) owned = await become(this, held, purpose);
+      if (held.guard.try('exclusive') && tryEnter(held.gate)) owned = await become(this, held, claimant);
       return owned;
     } finally {
       if (!owned) giveBack(held);

@@ -2,6 +2,7 @@
 import {closeSync, constants, openSync, renameSync} from 'node:fs';
 import {crc32} from 'node:zlib';
 import {LockError} from '../errors.js';
+import {monotonic} from '../os/deadline.js';
 import {native} from '../os/native.js';
 import {type Identity, ourselves} from '../os/process.js';
 import {change, type Confirm} from '../os/staged.js';
@@ -23,6 +24,8 @@ export interface Owner {
   readonly purpose: string;
   /** Time of the acquisition, ISO 8601, for people. */
   readonly since: string;
+  /** Milliseconds that it waited for the lock. Not known of who took it back, nor of owners of earlier versions. */
+  readonly waited?: number;
 }
 
 /** The update that an owner has begun: SHA-256 of the content before and of the content meant. */
@@ -205,8 +208,8 @@ export function replaceRecord(path: string, record: OwnerRecord, confirm: Confir
   });
 }
 
-/** This process as an owner, from now on. */
-export function ownerFor(system: System, purpose: string): Owner {
+/** This process as an owner, from now on. `asked`: when it asked for the lock, on the monotonic clock. */
+export function ownerFor(system: System, purpose: string, asked?: number): Owner {
   if (purpose.length > MAX_PURPOSE || /[\0\n]/.test(purpose)) {
     throw new LockError('ERR_ARGUMENT', `a purpose is one line of at most ${MAX_PURPOSE} characters`);
   }
@@ -222,5 +225,6 @@ export function ownerFor(system: System, purpose: string): Owner {
     exe: exe.slice(0, MAX_EXE),
     purpose,
     since: new Date(system.now()).toISOString(),
+    ...(asked !== undefined && {waited: Math.round(monotonic() - asked)}),
   };
 }

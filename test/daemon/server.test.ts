@@ -17,6 +17,7 @@ import {
 import {DaemonClient} from '../../lib/daemon/client.js';
 import type {State} from '../../lib/recovery/verdict.js';
 import {LIMITS} from '../../lib/daemon/server.js';
+import {monotonic} from '../../lib/os/deadline.js';
 import {actor} from '../helpers/actor.js';
 import {daemon, startDaemon, type TestDaemon} from '../helpers/daemon.js';
 import {testAsRoot} from '../helpers/here.js';
@@ -291,12 +292,40 @@ testAsRoot('who may connect looks; only root and whom the policy names takes bac
   t.regex(String(recovered.body['reason']), new RegExp(`asked for by uid ${daemonUser},`));
 });
 
-test('what is taken back on request is counted and told, and the lock is seen as it is then', async t => {
-  const {place, it} = await made(t);
-  const figure = async (name: string) => {
-    const lines = (await it.client.metrics()).split('\n');
+/** Reads one figure of a daemon. */
+function figures({client}: TestDaemon): (name: string) => Promise<number> {
+  return async name => {
+    const lines = (await client.metrics()).split('\n');
     return Number(lines.find(line => line.startsWith(`${name} `))?.split(' ')[1]);
   };
+}
+
+test('how long a lock is waited for and held is counted, also where the next owner comes at once', async t => {
+  const {place, it} = await made(t);
+  const config = await openScratch(place);
+  const figure = figures(it);
+  const events = await it.listen();
+  const first = await config.acquire();
+  for (let epoch: unknown; epoch !== first.epoch; ) ({epoch} = await events.until('changed', NAME));
+  const asked = monotonic();
+  const waiting = config.acquire();
+  const before = await figure('locksmith_lock_wait_seconds_sum');
+  await first.release();
+  const second = await waiting;
+  const atMost = monotonic() - asked;
+  for (let epoch: unknown; epoch !== second.epoch; ) ({epoch} = await events.until('changed', NAME));
+  t.is(await figure('locksmith_lock_held_seconds_count'), 1);
+  t.is(await figure('locksmith_lock_wait_seconds_count'), 2);
+  const waited = 1000 * ((await figure('locksmith_lock_wait_seconds_sum')) - before);
+  t.true(waited > 0.5 && waited < atMost + 1, `${waited} of ${atMost} ms`);
+  await second.release();
+  for (let bit: unknown; bit !== 0; ) ({bit} = await events.until('changed', NAME));
+  t.is(await figure('locksmith_lock_held_seconds_count'), 2);
+});
+
+test('what is taken back on request is counted and told, and the lock is seen as it is then', async t => {
+  const {place, it} = await made(t);
+  const figure = figures(it);
   const events = await it.listen();
   const owner = await actor(t, place);
   await owner.do('acquire');
