@@ -56,9 +56,9 @@ export async function shutDoor(gate: LockFile, signal?: AbortSignal): Promise<vo
   await gate.wait('exclusive', {range: DOOR, signal});
 }
 
-/** Waits until everybody has left. The grant is the acknowledgement. */
+/** Waits until everybody has left. The grant is the acknowledgement. Whoever waits to enter waits for the door, which is ours. */
 export async function emptyRoom(gate: LockFile, signal?: AbortSignal): Promise<void> {
-  await gate.wait('exclusive', {range: ROOM, signal});
+  await gate.wait('exclusive', {range: ROOM, signal, ahead: true});
 }
 
 /**

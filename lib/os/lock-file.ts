@@ -32,6 +32,14 @@ export interface PathLock {
   readonly flags: number;
 }
 
+/** How a lock is waited for. */
+export interface WaitOptions {
+  readonly range?: Range;
+  readonly signal?: AbortSignal | undefined;
+  /** Before those of this process that wait already. */
+  readonly ahead?: boolean;
+}
+
 /** An open file description that takes locks. The caller closes it; closing gives back what only it held. */
 export class LockFile {
   readonly path: string;
@@ -127,18 +135,19 @@ export class LockFile {
   }
 
   /**
-   * Takes the lock, waiting on a thread of its own. Waiters of this process queue, first come first served.
-   * Rejects with signal.reason when aborted, and then holds nothing of that range.
+   * Takes the lock, waiting on a thread of its own. Waiters of this process queue, first come first served; who has what they wait for
+   * goes `ahead` of them, for they would wait for each other. Rejects with signal.reason when aborted, and then holds nothing of that range.
    */
-  wait(mode: LockMode, options: {range?: Range; signal?: AbortSignal | undefined} = {}): Promise<void> {
-    const {range = WHOLE, signal} = options;
+  wait(mode: LockMode, options: WaitOptions = {}): Promise<void> {
+    const {range = WHOLE, signal, ahead = false} = options;
     try {
       signal?.throwIfAborted();
       // Nobody to wait for: then nothing is made that is not needed, not even a promise.
-      if ((waiters.empty || !waiters.has(this.key)) && this.try(mode, range)) return DONE;
+      if ((ahead || waiters.empty || !waiters.has(this.key)) && this.try(mode, range)) return DONE;
     } catch (error) {
       return Promise.reject(error);
     }
+    if (ahead) return this.#block(mode, range, signal);
     // Few promises in a row: each is a step more between the kernel's word and the caller.
     return waiters.enqueue({key: this.key, shared: mode === 'shared', range, signal}, () => {
       // It may have been aborted between its turn and this line, when nobody listened.
