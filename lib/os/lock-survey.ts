@@ -208,15 +208,29 @@ export interface Openers {
   readonly survey: Survey;
 }
 
-/** Looks at all processes, for all who ask at the same time: to look at them takes as long as all the rest, whatever it is for. */
-const everywhere = new WeakMap<System, Coalesced<Survey, FileId>>();
+/** What somebody asks of a look that he shares with others. */
+interface Question {
+  readonly files: readonly FileId[];
+  readonly likely: readonly number[];
+}
 
-function surveyEverywhere(system: System, files: readonly FileId[]): Promise<Survey> {
-  const looks =
-    everywhere.get(system) ??
-    new Coalesced((all: readonly FileId[]) => surveyLocks(system, {files: all, everywhere: true}));
-  everywhere.set(system, looks);
-  return looks.run(...files);
+/** Looks at all processes, and such as end with the first ones that show every lock. */
+type Looks = Readonly<Record<'everywhere' | 'first', Coalesced<Survey, Question>>>;
+
+const sharedLooks = new WeakMap<System, Looks>();
+
+function looksOf(system: System): Looks {
+  const known = sharedLooks.get(system);
+  if (known) return known;
+  const look = (everywhere: boolean) => (questions: readonly Question[]) =>
+    surveyLocks(system, {
+      files: questions.flatMap(({files}) => files),
+      likely: questions.flatMap(({likely}) => likely),
+      everywhere,
+    });
+  const looks = {everywhere: new Coalesced(look(true)), first: new Coalesced(look(false))};
+  sharedLooks.set(system, looks);
+  return looks;
 }
 
 /** What a survey says of some of the files that it was about. */
@@ -225,13 +239,32 @@ function about(survey: Survey, files: readonly FileId[]): Survey {
   return {
     ...survey,
     locks: survey.locks.filter(wanted),
-    elsewhere: [...survey.elsewhere, ...survey.locks.filter(lock => !wanted(lock))],
+    elsewhere: [
+      ...survey.elsewhere,
+      ...survey.locks.filter(lock => !wanted(lock) && lock.waiting.length > 0),
+    ],
   };
 }
 
+/**
+ * As surveyLocks, of some files. All who ask at the same time share a look: to read the table and to go through the processes takes about as
+ * long for many files as for one.
+ */
+export async function surveyFiles(
+  system: System,
+  files: readonly [FileId, ...FileId[]],
+  {likely = [], everywhere = false}: Pick<SurveyOptions, 'likely' | 'everywhere'> = {},
+): Promise<Survey> {
+  const looks = looksOf(system)[everywhere ? 'everywhere' : 'first'];
+  return about(await looks.run({files, likely}), files);
+}
+
 /** Everybody who has one of these files open, told by device and inode. */
-export async function findOpeners(system: System, ...files: readonly FileId[]): Promise<Openers> {
-  const survey = about(await surveyEverywhere(system, files), files);
+export async function findOpeners(
+  system: System,
+  ...files: readonly [FileId, ...FileId[]]
+): Promise<Openers> {
+  const survey = await surveyFiles(system, files, {everywhere: true});
   const holding = new Set(survey.locks.flatMap(({shownBy}) => shownBy));
   const isOn = isOpenOn(system);
   const openers = survey.descriptors.filter(

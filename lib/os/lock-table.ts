@@ -1,6 +1,6 @@
 /** Who holds which lock, and who waits for it? Every lock of a file or of the machine, with all that is known of its holders. */
 import {kernelPath, onlySuspect, type Suspect, suspectsOf} from './hiding-places.js';
-import {type Descriptor, type Survey, type SurveyedLock, surveyLocks} from './lock-survey.js';
+import {type Descriptor, type Survey, type SurveyedLock, surveyFiles, surveyLocks} from './lock-survey.js';
 import {type FileId, isOpenOn, type PinnedFile, pinFile} from './mounts.js';
 import type {LockRow} from './native.js';
 import {pathText} from './path-text.js';
@@ -223,6 +223,6 @@ export async function listLocksOf(
   file: PinnedFile,
   options: Pick<ListOptions, 'everywhere' | 'likely'>,
 ): Promise<LockList> {
-  const survey = await surveyLocks(system, {files: [file.id], ...options});
+  const survey = await surveyFiles(system, [file.id], options);
   return listSurveyed(system, survey, kernelPath(file.path));
 }

@@ -36,7 +36,7 @@ test('a hold is acknowledged, keeps everybody out, and ends at Ctrl-C: the same 
     hold.child.kill('SIGINT');
     const {code, stdout, stderr} = await hold.ended;
     t.is(code, 0);
-    t.is(stderr, '');
+    t.is(essence(stderr, made), '');
     t.false(await isHeld(made), way);
     said.push(essence(stdout, made));
   }

@@ -7,9 +7,10 @@ export const WAYS = ['direct', 'daemon'] as const;
 
 export type Way = (typeof WAYS)[number];
 
-/** A text without what two runs never have in common. */
+/** A text without what two runs never have in common; what is told of a wait that lasts is told on a slow machine only. */
 export function essence(text: string, {directory}: Pick<Bench, 'directory'>): string {
   return text
+    .replaceAll(/^locksmith: waiting for .*\n/gm, '')
     .replaceAll(directory, 'DIRECTORY')
     .replaceAll(/ \(asked for by uid \d+, pid \d+\)/g, '')
     .replaceAll(/[\da-f]{16,}/g, 'HASH')

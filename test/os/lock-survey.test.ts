@@ -4,7 +4,7 @@ import {join} from 'node:path';
 import {spawn} from 'node:child_process';
 import {once} from 'node:events';
 import test, {type ExecutionContext} from 'ava';
-import {findOpeners, surveyLocks} from '../../lib/os/lock-survey.js';
+import {findOpeners, surveyFiles, surveyLocks} from '../../lib/os/lock-survey.js';
 import {fileId} from '../../lib/os/mounts.js';
 import {native} from '../../lib/os/native.js';
 import {type System, system} from '../../lib/os/system.js';
@@ -209,4 +209,11 @@ test('many who ask at once who has their files open share looks, and each is tol
     t.deepEqual(ours(holding), index % 2 === 0 ? [held[index]] : []);
     t.is(survey.locks.length, index % 2 === 0 ? 1 : 0);
   }
+  const looks = await Promise.all(
+    paths.map(path => surveyFiles(us, [fileId(us, path)], {likely: [process.pid]})),
+  );
+  t.deepEqual(
+    looks.map(({locks, elsewhere}) => [locks.length, elsewhere.length]),
+    [1, 0, 1, 0, 1, 0].map(count => [count, 0]),
+  );
 });
