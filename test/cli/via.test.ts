@@ -255,6 +255,11 @@ test('what the daemon can not do is done directly, and refused with --via daemon
   t.is((await made.run(['ls', '--via', 'nowhere'])).code, 64);
 });
 
+/** The command's own words: a program that counts for coverage complains as well that nobody may write down the counts. */
+function said({stderr}: Ended): string[] {
+  return stderr.split('\n').filter(line => line.startsWith('locksmith: '));
+}
+
 /** Runs it as nobody, who may come up to the socket. */
 async function asNobody(made: Bench, ...args: string[]): Promise<Ended> {
   const nobody = ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups'];
@@ -273,7 +278,7 @@ testAsRoot('a user asks the daemon, which sees what he may not see', async t => 
   };
   t.like(await state(), {state: 'ALIVE', complete: true, owner: {pid: started.pid}});
   t.not((await state('--via', 'direct')).complete, true);
-  t.is((await asNobody(made, 'ls', '-v')).stderr, `locksmith: asked the daemon on ${it.client.socket}\n`);
+  t.deepEqual(said(await asNobody(made, 'ls', '-v')), [`locksmith: asked the daemon on ${it.client.socket}`]);
   t.regex((await asNobody(made, 'ls')).stdout, /ALIVE/);
   stopProcess(it.pid);
   t.regex((await asNobody(made, 'ls')).stderr, /^locksmith: looked directly: the daemon on .* is stopped/);
@@ -284,7 +289,7 @@ testAsRoot('a daemon that is not for us is none, and --verbose says it', async t
   const it = await daemon(t, made);
   chmodSync(made.directory, 0o755);
   t.regex((await asNobody(made, 'ls', '-v')).stderr, /^locksmith: looked directly: .*EACCES/);
-  t.is((await asNobody(made, 'ls')).stderr, '');
+  t.deepEqual(said(await asNobody(made, 'ls')), []);
   t.is((await asNobody(made, 'ls', '--via', 'daemon')).code, 77);
   chmodSync(it.client.socket, 0o666);
   await orphan(made);
@@ -313,7 +318,7 @@ testAsRoot('a user without locks of his own asks the daemon of the system', asyn
   const as = (...args: string[]) =>
     made.startCommand([...user, process.execPath, ...args], {...Object.fromEntries(rest), ...own}).ended;
   const asked = await as(MAIN, 'ls', '-v', '-o', 'NAME,STATE');
-  t.is(asked.stderr, `locksmith: asked the daemon on ${run}/daemon.sock\n`);
+  t.deepEqual(said(asked), [`locksmith: asked the daemon on ${run}/daemon.sock`]);
   t.regex(asked.stdout, /aim_lock_config +FREE/);
   t.is((await as(MAIN, 'explain', NAME)).code, 0);
   t.regex((await as(MAIN, 'recover', NAME)).stderr, /^locksmith: only root may recover/);
