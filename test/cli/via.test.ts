@@ -256,7 +256,7 @@ test('what the daemon can not do is done directly, and refused with --via daemon
 });
 
 /** The command's own words: a program that counts for coverage complains as well that nobody may write down the counts. */
-function said({stderr}: Ended): string[] {
+function ownWords({stderr}: Ended): string[] {
   return stderr.split('\n').filter(line => line.startsWith('locksmith: '));
 }
 
@@ -278,7 +278,9 @@ testAsRoot('a user asks the daemon, which sees what he may not see', async t => 
   };
   t.like(await state(), {state: 'ALIVE', complete: true, owner: {pid: started.pid}});
   t.not((await state('--via', 'direct')).complete, true);
-  t.deepEqual(said(await asNobody(made, 'ls', '-v')), [`locksmith: asked the daemon on ${it.client.socket}`]);
+  t.deepEqual(ownWords(await asNobody(made, 'ls', '-v')), [
+    `locksmith: asked the daemon on ${it.client.socket}`,
+  ]);
   t.regex((await asNobody(made, 'ls')).stdout, /ALIVE/);
   stopProcess(it.pid);
   t.regex((await asNobody(made, 'ls')).stderr, /^locksmith: looked directly: the daemon on .* is stopped/);
@@ -289,7 +291,7 @@ testAsRoot('a daemon that is not for us is none, and --verbose says it', async t
   const it = await daemon(t, made);
   chmodSync(made.directory, 0o755);
   t.regex((await asNobody(made, 'ls', '-v')).stderr, /^locksmith: looked directly: .*EACCES/);
-  t.deepEqual(said(await asNobody(made, 'ls')), []);
+  t.deepEqual(ownWords(await asNobody(made, 'ls')), []);
   t.is((await asNobody(made, 'ls', '--via', 'daemon')).code, 77);
   chmodSync(it.client.socket, 0o666);
   await orphan(made);
@@ -318,7 +320,7 @@ testAsRoot('a user without locks of his own asks the daemon of the system', asyn
   const as = (...args: string[]) =>
     made.startCommand([...user, process.execPath, ...args], {...Object.fromEntries(rest), ...own}).ended;
   const asked = await as(MAIN, 'ls', '-v', '-o', 'NAME,STATE');
-  t.deepEqual(said(asked), [`locksmith: asked the daemon on ${run}/daemon.sock`]);
+  t.deepEqual(ownWords(asked), [`locksmith: asked the daemon on ${run}/daemon.sock`]);
   t.regex(asked.stdout, /aim_lock_config +FREE/);
   t.is((await as(MAIN, 'explain', NAME)).code, 0);
   t.regex((await as(MAIN, 'recover', NAME)).stderr, /^locksmith: only root may recover/);
