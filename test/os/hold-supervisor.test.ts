@@ -1,5 +1,5 @@
 import {execFileSync} from 'node:child_process';
-import {existsSync, readFileSync, statSync, writeFileSync} from 'node:fs';
+import {existsSync, readFileSync, rmSync, statSync, writeFileSync} from 'node:fs';
 import {readFile, writeFile} from 'node:fs/promises';
 import {join} from 'node:path';
 import test, {type ExecutionContext} from 'ava';
@@ -291,7 +291,10 @@ test('at the deadline: fences, then restores, then the gate; the lock on the tur
   const frozen = join(directory, 'freeze');
   writeFileSync(fence, '');
   writeFileSync(frozen, '0');
-  const slow = commands(['true', `test ! -e ${fence} && sleep 0.2`, LONG]);
+  const busy = join(directory, 'busy');
+  writeFileSync(busy, '');
+  const untilDone = `while test -e ${busy}; do sleep 0.01; done`;
+  const slow = commands(['true', `test ! -e ${fence} && ${untilDone}`, LONG]);
   const quick = switches(frozen);
   const both = {
     shapes: Int32Array.from([...quick.shapes, ...slow.shapes]),
@@ -307,6 +310,7 @@ test('at the deadline: fences, then restores, then the gate; the lock on the tur
   t.false(existsSync(fence), 'gone before the gate opened');
   t.is(readFileSync(frozen, 'utf8'), '0', 'restored before the gate opened');
   t.is(native.setLock(otherTurn, ofd, exclusive, 0, 0), -ERRNO.EAGAIN, 'a restore still runs');
+  rmSync(busy);
   t.is(await wait(otherTurn, ofd).result, 0);
   const told = await allNews(supervisor.channel);
   t.deepEqual(
