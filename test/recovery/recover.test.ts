@@ -53,7 +53,7 @@ test('what would have come into effect after the hold is removed before anybody 
     using _cycle = await config.enter();
     t.deepEqual(staged.filter(existsSync), []);
   };
-  await t.throwsAsync(config.recover({hold: 5000, validate}), {code: 'ERR_HOLD_EXPIRED'});
+  await t.throwsAsync(config.recover({hold: 10_000, validate}), {code: 'ERR_HOLD_EXPIRED'});
   t.is(config.bit.read(), 1);
   await config.recover();
 });
