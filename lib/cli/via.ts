@@ -54,18 +54,20 @@ export function reasonBeyond(reason: string | undefined, shortest = 0): string |
 }
 
 function usage(beyond: string): LockError {
-  return new LockError(
-    'ERR_ARGUMENT',
-    `the daemon can not be asked for ${beyond}: leave that out, or say --via direct`,
-  );
+  return new LockError('ERR_ARGUMENT', `${beyondDaemon(beyond)}: leave that out, or say --via direct`);
 }
 
 const WAY = {look: 'looked', act: 'acted'} as const;
 
+/** Something that the daemon can't be asked for, in words. */
+interface DirectTask<Result> extends Pick<Task<Result>, 'kind' | 'direct'> {
+  readonly beyond: string;
+}
+
 /** Goes without the daemon. `why` is said when it was asked for, a fault of the daemon always. */
 function goDirectly<Result>(
   {verbose, json}: ViaGiven,
-  {kind, direct}: Task<Result>,
+  {kind, direct}: Pick<Task<Result>, 'kind' | 'direct'>,
   why: string,
   fault = false,
 ): Promise<Result> {
@@ -73,16 +75,21 @@ function goDirectly<Result>(
   return direct();
 }
 
+const AS_SAID = 'as --via says';
+
+function beyondDaemon(what: string): string {
+  return `the daemon can not be asked for ${what}`;
+}
+
 /** Why nobody looks for the daemon. */
-function whyNotAsk({via}: ViaGiven, {kind, beyond}: Task<unknown>): string | undefined {
-  if (via === 'direct') return 'as --via says';
-  if (beyond !== undefined) return `the daemon can not be asked for ${beyond}`;
+function whyNotAsk({via}: ViaGiven, {kind}: Task<unknown>): string | undefined {
+  if (via === 'direct') return AS_SAID;
   return kind === 'look' && system().uid === 0 ? 'root sees for himself' : undefined;
 }
 
 /** Why to go on without the daemon, which has refused and changed nothing; undefined: its word is final. */
 function whyGoOn(error: unknown, {kind}: Task<unknown>, {ours}: Reached): string | undefined {
-  if (error instanceof Beyond) return `the daemon can not be asked for ${error.message}`;
+  if (error instanceof Beyond) return beyondDaemon(error.message);
   if (isLockError(error, 'ERR_UNKNOWN_LOCK')) return `the daemon says: ${error.message}`;
   if (isLockError(error, 'ERR_NOT_PERMITTED') && ours) return `the daemon says: ${error.message}`;
   return isLockError(error, 'ERR_NO_DAEMON') && kind === 'look' ? error.message : undefined;
@@ -102,7 +109,6 @@ async function askDaemon<Result>(
 }
 
 async function askOnly<Result>(given: ViaGiven, task: Task<Result>): Promise<Result> {
-  if (task.beyond !== undefined) throw usage(task.beyond);
   const found = await reachDaemon(LONG_PATIENCE);
   if (!isReached(found)) throw found.error;
   try {
@@ -112,8 +118,16 @@ async function askOnly<Result>(given: ViaGiven, task: Task<Result>): Promise<Res
   }
 }
 
+/** Does what only the direct way can do. Rejects as that does, with --via daemon with ERR_ARGUMENT. */
+export async function onlyDirectly<Result>(given: ViaGiven, task: DirectTask<Result>): Promise<Result> {
+  if (given.via === 'daemon') throw usage(task.beyond);
+  return goDirectly(given, task, given.via === 'direct' ? AS_SAID : beyondDaemon(task.beyond));
+}
+
 /** Does it the way that was given. Rejects as both ways do; with --via daemon also with ERR_NO_DAEMON, and ERR_ARGUMENT for what the daemon can't do. */
 export async function eitherWay<Result>(given: ViaGiven, task: Task<Result>): Promise<Result> {
+  const {beyond} = task;
+  if (beyond !== undefined) return onlyDirectly(given, {...task, beyond});
   if (given.via === 'daemon') return askOnly(given, task);
   const why = whyNotAsk(given, task);
   if (why !== undefined) return goDirectly(given, task, why);

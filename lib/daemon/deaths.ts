@@ -1,5 +1,6 @@
 /** When does each owner end? One pidfd for each process, however many locks it owns: its death is an event, not a poll. */
 import type {Death} from '../os/death.js';
+import type {Peer} from '../os/peer.js';
 import {type Incarnate, untilGone} from '../os/process.js';
 import type {System} from '../os/system.js';
 
@@ -42,6 +43,11 @@ export class Deaths {
         if (watched.listeners.size === 0) watched.end.abort();
       },
     };
+  }
+
+  /** The same for whoever asked for something; undefined where the kernel does not name his incarnation. */
+  watchPeer({pid, identity}: Peer, onDeath: OnDeath): Disposable | undefined {
+    return identity === undefined || pid === 0 ? undefined : this.watch({pid, identity}, onDeath);
   }
 
   #begin(key: string, who: Incarnate): Watched {

@@ -74,6 +74,11 @@ export class Guardian implements LockListener, Disposable {
     this.#watcher.discover();
   }
 
+  /** Looks at it anew; who listens hears what it came to. */
+  examine(lock: WatchedLock): void {
+    lock.examine().catch((error: unknown) => this.failed(lock, error));
+  }
+
   /** Looks at all locks anew. Their verdicts, by name; some of them when we end meanwhile. */
   async examineAll(): Promise<Verdict[]> {
     this.discover();
@@ -99,11 +104,11 @@ export class Guardian implements LockListener, Disposable {
   ownerDied(lock: WatchedLock, owner: Owner, death: Death | undefined): void {
     this.#tell({event: 'owner-died', lock: lock.name, owner, ending: death?.ending ?? null});
     // Its verdict goes the same way as that of a sweep; first those who listen hear of it.
-    setImmediate(() => this.abandoned(lock));
+    setImmediate(() => this.examine(lock));
   }
 
   abandoned(lock: WatchedLock): void {
-    lock.examine().catch((error: unknown) => this.failed(lock, error));
+    this.examine(lock);
   }
 
   examined(lock: WatchedLock, verdict: Verdict, before: Verdict | undefined): void {

@@ -82,13 +82,7 @@ export class Holds {
     );
     const id = randomUUID();
     // Its holder may have ended while it was granted: then this tells at once.
-    const watch =
-      by.identity === undefined || by.pid === 0
-        ? undefined
-        : this.#guardian.deaths.watch(
-            {pid: by.pid, identity: by.identity},
-            () => void this.#end(id, 'its holder has ended'),
-          );
+    const watch = this.#guardian.deaths.watchPeer(by, () => void this.#end(id, 'its holder has ended'));
     const since = new Date(this.#system.now()).toISOString();
     const granted: Granted = {id, hold, reason, by, since, watch};
     this.#granted.set(id, granted);

@@ -45,24 +45,19 @@ export class Metrics {
     'Requests that were refused, by HTTP status',
     ['status'],
   );
-  readonly #owned = new Histogram({
-    name: 'locksmith_lock_held_seconds',
-    help: 'How long locks were owned, as the daemon saw it',
-    buckets: BUCKETS,
-    registers: [this.#registry],
-  });
-  readonly #waited = new Histogram({
-    name: 'locksmith_lock_wait_seconds',
-    help: 'How long owners waited for their locks, as they wrote down themselves',
-    buckets: BUCKETS,
-    registers: [this.#registry],
-  });
-  readonly #recovery = new Histogram({
-    name: 'locksmith_recovery_seconds',
-    help: 'From the first step of a recovery to ALL CLEAR',
-    buckets: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 10, 90],
-    registers: [this.#registry],
-  });
+  readonly #owned = this.#histogram(
+    'locksmith_lock_held_seconds',
+    'How long locks were owned, as the daemon saw it',
+  );
+  readonly #waited = this.#histogram(
+    'locksmith_lock_wait_seconds',
+    'How long owners waited for their locks, as they wrote down themselves',
+  );
+  readonly #recovery = this.#histogram(
+    'locksmith_recovery_seconds',
+    'From the first step of a recovery to ALL CLEAR',
+    [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 10, 90],
+  );
   readonly #sweepTook = this.#gauge(
     'locksmith_sweep_duration_seconds',
     'How long the last look at all locks took',
@@ -178,6 +173,10 @@ export class Metrics {
 
   #gauge(name: string, help: string, labelNames: readonly string[] = []): Gauge {
     return new Gauge({name, help, labelNames, registers: [this.#registry]});
+  }
+
+  #histogram(name: string, help: string, buckets: readonly number[] = BUCKETS): Histogram {
+    return new Histogram({name, help, buckets: [...buckets], registers: [this.#registry]});
   }
 
   /** One that is read when it is asked for. */

@@ -1,7 +1,6 @@
 /** What became of a lock that changed? It is examined while somebody listens, so that he hears more than that it changed; else the next sweep does it. */
 import type {DaemonEvent, Events} from './events.js';
 import type {Guardian} from './guardian.js';
-import type {WatchedLock} from './watched-lock.js';
 
 /** Milliseconds for which a lock stays as it is before it is examined: one that changes on and on is not looked at each time. */
 const QUIET = 150;
@@ -32,14 +31,10 @@ export class Onlooker implements Disposable {
     const timer = setTimeout(() => {
       this.#due.delete(name);
       // It may have gone meanwhile.
-      const lock = this.#guardian.locks.find(each => each.name === name);
-      if (lock && !lock.current) this.#examine(lock);
+      const lock = this.#guardian.find(name);
+      if (lock && !lock.current) this.#guardian.examine(lock);
     }, QUIET);
     this.#due.set(name, timer);
-  }
-
-  #examine(lock: WatchedLock): void {
-    lock.examine().catch((error: unknown) => this.#guardian.failed(lock, error));
   }
 
   [Symbol.dispose](): void {

@@ -70,10 +70,7 @@ export class Orchestrators {
   /** Until it leaves or dies. What is on hold just now it hears of as well, but nobody waits for it there: it has no cycle yet. */
   register(name: string, locks: readonly string[], by: Peer): string {
     const id = randomUUID();
-    const watch =
-      by.identity === undefined || by.pid === 0
-        ? undefined
-        : this.#deaths.watch({pid: by.pid, identity: by.identity}, () => this.#forget(id));
+    const watch = this.#deaths.watchPeer(by, () => this.#forget(id));
     this.#known.set(id, {id, name, by, locks, orders: new Events(), cycles: new Set(), watch});
     this.#tell({event: 'orchestrator-joined', name, pid: by.pid, locks: [...locks]});
     return id;

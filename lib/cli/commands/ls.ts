@@ -12,7 +12,7 @@ import {LOCK_COLUMNS, type ShownLock, showLocks, toLockReport, USUAL_LOCK_COLUMN
 import {note, print, printJson} from '../output.js';
 import {STATE_STYLE} from '../report.js';
 import {currentRoots} from '../resolve.js';
-import {Beyond, eitherWay, optionGiven, VIA_OPTIONS, type ViaGiven} from '../via.js';
+import {eitherWay, onlyDirectly, VIA_OPTIONS, type ViaGiven} from '../via.js';
 
 interface LsGiven extends ViaGiven {
   readonly all?: true;
@@ -49,12 +49,7 @@ async function showOurs(given: LsGiven): Promise<void> {
 
 async function showMachine(given: LsGiven): Promise<void> {
   const names = chooseColumns(LOCK_COLUMNS, USUAL_LOCK_COLUMNS, given.output);
-  const list = await eitherWay(given, {
-    kind: 'look',
-    beyond: optionGiven(given, 'all'),
-    ask: () => Promise.reject(new Beyond('--all')),
-    direct: () => listLocks(),
-  });
+  const list = await onlyDirectly(given, {kind: 'look', beyond: '--all', direct: () => listLocks()});
   const locks = showLocks(list);
   if (given.json) return printJson(toLockReport(list, locks));
   const style = ({suspicion}: ShownLock) => (suspicion === undefined ? undefined : 'yellow');
