@@ -247,6 +247,87 @@ export const ERRORS = {
     advice: 'Nothing is to be done; one acknowledgement is enough.',
     exit: EXIT.no,
   },
+  ERR_FLEET_CONFIG: {
+    meaning:
+      'The file that says how this machine takes part in a fleet has a fault, is missing, or others may write to it.',
+    advice: 'Correct it; the message names file, key and what is expected. docs/fleet.md describes it.',
+    exit: EXIT.failure,
+  },
+  ERR_STORE_UNREACHABLE: {
+    meaning: 'No member of the etcd cluster answers, or none that has a leader.',
+    advice: 'Look at the members named: `etcdctl endpoint status`. Nothing on this machine needs them.',
+    exit: EXIT.unavailable,
+  },
+  ERR_STORE_REFUSED: {
+    meaning: 'etcd refuses us: user, password, certificate or role.',
+    advice: 'Correct what the message names in the fleet file, or renew the certificate.',
+    exit: EXIT.notPermitted,
+  },
+  ERR_STORE_FULL: {
+    meaning: 'etcd takes no more writes: its quota is exceeded, or somebody raised that alarm.',
+    advice: 'Compact and defragment it, then `etcdctl alarm disarm`. Nothing was written.',
+    exit: EXIT.tryAgain,
+  },
+  ERR_STORE_ANSWER: {
+    meaning: 'etcd refused a request as wrong, or something in it is not what Locksmith writes there.',
+    advice: 'The message names the key or the request; it is ignored until somebody has looked at it.',
+    exit: EXIT.failure,
+  },
+  ERR_OUTCOME_UNKNOWN: {
+    meaning: 'The reply to a write was lost, and whether it was done could not be read back either.',
+    advice: 'Look before it is repeated: `locksmith fleet rollout status`. It may have been done.',
+    exit: EXIT.tryAgain,
+  },
+  ERR_SESSION_LOST: {
+    meaning: 'The lease on etcd is over, or may be: what was written under it counts no more.',
+    advice: 'Begin a new session. That a lease is over proves nothing about its node.',
+    exit: EXIT.tryAgain,
+  },
+  ERR_SIGNATURE: {
+    meaning: 'A document of the fleet is not signed by the keys that this machine trusts.',
+    advice: 'Sign it with a key that the fleet file names; the message says which are missing.',
+    exit: EXIT.notPermitted,
+  },
+  ERR_REPLAY: {
+    meaning: 'A roll-out has an epoch that is not above what this node has seen.',
+    advice: 'Nothing was changed. Start a new roll-out; old ones are never taken up again.',
+    exit: EXIT.no,
+  },
+  ERR_NODE_TAKEN: {
+    meaning: 'Another machine is registered under that name of a node.',
+    advice: 'Give this one a name of its own in the fleet file, or end the other agent.',
+    exit: EXIT.tryAgain,
+  },
+  ERR_TOO_LARGE: {
+    meaning: 'The content is larger than what a roll-out carries.',
+    advice: 'Make it smaller, or raise `largest` in the fleet file and the request limit of etcd.',
+    exit: EXIT.failure,
+  },
+  ERR_ROLLOUT_ACTIVE: {
+    meaning: 'Another roll-out of this lock is under way.',
+    advice: 'Wait for it, or `locksmith fleet rollout abort` it; the message names it and who started it.',
+    exit: EXIT.tryAgain,
+  },
+  ERR_UNKNOWN_ROLLOUT: {
+    meaning: 'No roll-out has that id.',
+    advice: 'See `locksmith fleet rollout history`.',
+    exit: EXIT.failure,
+  },
+  ERR_ROLLOUT_ENDED: {
+    meaning: 'The roll-out did not converge: it was stopped, or rolled back.',
+    advice: 'The message says why and on which nodes; `locksmith fleet rollout status` shows each.',
+    exit: EXIT.no,
+  },
+  ERR_COHORT: {
+    meaning: 'The cohorts can not be formed: no node matches, or the canary is larger than the fleet.',
+    advice: 'See `locksmith fleet nodes` for who is there; choose other labels or a smaller canary.',
+    exit: EXIT.failure,
+  },
+  ERR_RESERVATION_OVER: {
+    meaning: 'The reservation under which a node was to apply a content was over before the rename.',
+    advice: 'Nothing was changed. The node prepares anew when the roll-out still wants it.',
+    exit: EXIT.tryAgain,
+  },
   ERR_LAYOUT_BROKEN: {
     meaning: 'A file of the lock’s own directory is missing or not what it should be.',
     advice: 'Run `locksmith doctor`.',

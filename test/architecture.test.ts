@@ -6,7 +6,7 @@ import test from 'ava';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
 /** From the bottom to the top. */
-const LAYERS = ['os', 'lock', 'recovery', 'daemon', 'cli'];
+const LAYERS = ['os', 'lock', 'recovery', 'fleet', 'daemon', 'cli'];
 
 function sources(folder: string, ending: RegExp): string[] {
   return readdirSync(join(root, folder), {recursive: true, encoding: 'utf8'})

@@ -18,6 +18,9 @@ export const ORDINARY_NEEDS: readonly Need[] = [
   ['/usr/lib/systemd/systemd', 'systemd', UNITS],
   ['dbus-daemon', 'dbus', UNITS],
   ['chromium', 'chromium', 'the status page, in a browser'],
+  ['etcd', 'etcd-server', 'the fleet, on a real etcd'],
+  ['etcdctl', 'etcd-client', 'the fleet, on a real etcd'],
+  ['openssl', 'openssl', 'etcd with TLS'],
 ];
 
 export const MACHINE_NEEDS: readonly Need[] = [
