@@ -8,6 +8,7 @@ import type {ClientDuplexStream} from '@grpc/grpc-js';
 import {Agent} from '../../lib/fleet/agent.js';
 import {Channels, type Reach} from '../../lib/fleet/etcd/etcd.js';
 import {WATCH, type WatchAnswer, type WatchRequest} from '../../lib/fleet/etcd/protocol.js';
+import type {Roots} from '../../lib/lock/layout.js';
 import {openConfigLock} from '../../lib/recovery/guarded-config.js';
 import {readSystem} from '../../lib/os/system.js';
 import {toConfig, type TestKeys} from '../../test/helpers/fleet/member.js';
@@ -96,8 +97,13 @@ class BareWatches {
   }
 }
 
-/** The files of one node. */
-async function makePlace(directory: string, node: string) {
+interface Place {
+  readonly node: string;
+  readonly roots: Roots;
+}
+
+/** Makes the files of one node. */
+async function makePlace(directory: string, node: string): Promise<Place> {
   const base = join(directory, node);
   const file = join(base, 'etc', `${LOCK}.conf`);
   const run = join(base, 'run');
@@ -111,12 +117,12 @@ async function makePlace(directory: string, node: string) {
 async function main(spec: NodeProcessSpec): Promise<void> {
   const {nodes, endpoints, keys, perConnection} = spec;
   const pool = shareChannels({endpoints}, nodes.length, perConnection);
-  const places = [];
+  const places: Place[] = [];
   for (const node of nodes) places.push(await makePlace(spec.directory, node));
   const system = readSystem();
   const bare = new BareWatches();
   const agents: Agent[] = [];
-  const startOne = async ({node, roots}: (typeof places)[number], index: number) => {
+  const startOne = async ({node, roots}: Place, index: number) => {
     const config = toConfig({node, labels: {}, endpoints, keys});
     const channels = pool[index % pool.length];
     agents.push(

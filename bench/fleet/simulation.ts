@@ -151,8 +151,8 @@ export async function simulate(t: Ends, options: SimulationOptions): Promise<Sim
   const driving = Driver.run(access, {
     signal: end.signal,
     // The last order to apply is that to all but the canary.
-    onEvent: ({event, detail}) => {
-      if (event === 'step' && (detail as {event?: string})?.event === 'applying') ordered = machineClock();
+    onEvent: ({event, told}) => {
+      if (event === 'step' && (told as {event?: string})?.event === 'applying') ordered = machineClock();
     },
   });
   const begun = machineClock();

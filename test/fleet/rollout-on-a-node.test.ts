@@ -4,7 +4,17 @@ import test from 'ava';
 import {STAMP, sha256} from '../../lib/lock/update.js';
 import {readStamped} from '../../lib/fleet/stamp.js';
 import {NEW, OLD, openScratch} from '../helpers/scratch.js';
-import {APPLY, fleetEvents, fleetRecords, LOCK, NODE, planOf, PREPARE, ROLL_BACK, TestFleet} from '../helpers/fleet.js';
+import {
+  APPLY,
+  fleetEvents,
+  fleetRecords,
+  LOCK,
+  NODE,
+  planOf,
+  PREPARE,
+  ROLL_BACK,
+  TestFleet,
+} from '../helpers/fleet.js';
 
 const hash = (text: string) => sha256(Buffer.from(text));
 
@@ -27,7 +37,14 @@ test('a node prepares, applies and rolls back, and reports and records each step
   const back = await fleet.reported('ROLLED_BACK');
   t.like(back, {turn: 3, epoch: 2, sha256: hash(OLD)});
   t.is(readFileSync(place.file, 'utf8'), OLD);
-  t.deepEqual(await fleetEvents(place), ['prepared', 'applying', 'applied', 'health', 'rolling-back', 'rolled-back']);
+  t.deepEqual(await fleetEvents(place), [
+    'prepared',
+    'applying',
+    'applied',
+    'health',
+    'rolling-back',
+    'rolled-back',
+  ]);
   for (const record of await fleetRecords(place))
     t.like(record, {lock: LOCK, rollout: 'r1', sha256: hash(NEW)}, record.event);
   t.is((await (await openScratch(place)).examine()).state, 'FREE');

@@ -5,7 +5,7 @@
 import {mkdirSync, writeFileSync} from 'node:fs';
 import {join} from 'node:path';
 import {setTimeout as pause} from 'node:timers/promises';
-import {type FleetAccess, openFleet} from '../../../lib/fleet/access.js';
+import {type FleetAccess, openFleet, type OpenFleet} from '../../../lib/fleet/access.js';
 import {commandRollout} from '../../../lib/fleet/command-rollout.js';
 import {
   parseDocument,
@@ -14,7 +14,7 @@ import {
   rolloutState,
 } from '../../../lib/fleet/documents.js';
 import {KEYS} from '../../../lib/fleet/keys.js';
-import {followRollout, hasEnded} from '../../../lib/fleet/rollout-view.js';
+import {followRollout, hasEnded, listRollouts} from '../../../lib/fleet/rollout-view.js';
 import {type RolloutRequest, startRollout} from '../../../lib/fleet/start-rollout.js';
 import {isLockError} from '../../../lib/errors.js';
 import {monotonic} from '../../../lib/os/deadline.js';
@@ -64,6 +64,8 @@ interface Scene {
   /** Who is being disturbed. */
   readonly busy: Set<unknown>;
   readonly done: Record<string, number>;
+  /** As an operator. */
+  readonly open: () => Promise<OpenFleet>;
   readonly say: (line: string) => void;
 }
 
@@ -113,7 +115,9 @@ async function setTheScene(
   }
   for (const member of [...nodes.map(({agent}) => agent), ...drivers.map(({driver}) => driver)])
     await member.start();
-  return {t, etcd, nodes, drivers, random: chances(seed), busy: new Set(), done: {}, say};
+  const config = toConfig({node: 'operator', labels: {}, keys, endpoints: etcd.endpoints});
+  const open = () => openFleet(config, readSystem({node: 'operator'}));
+  return {t, etcd, nodes, drivers, random: chances(seed), busy: new Set(), done: {}, open, say};
 }
 
 type Disturbance = (scene: Scene) => Promise<void>;
@@ -274,20 +278,43 @@ function ignoreEnded(error: unknown): void {
   if (!isLockError(error, 'ERR_ROLLOUT_ENDED')) throw error;
 }
 
-/** A roll-out after the other. Gives how many ended how. */
-async function operate(scene: Scene, access: FleetAccess, until: number): Promise<Record<string, number>> {
-  const ends: Record<string, number> = {};
-  for (let number = 1; monotonic() < until; number++) {
+/** What passes, with the store or with nodes that are away. */
+const PASSING = [
+  'ERR_COHORT',
+  'ERR_SESSION_LOST',
+  'ERR_STORE_UNREACHABLE',
+  'ERR_OUTCOME_UNKNOWN',
+  'ERR_ROLLOUT_ACTIVE',
+] as const;
+
+/** Starts a roll-out and attends to it until it has ended; gives how. An operator whose session is lost begins another one. */
+async function rollOut(scene: Scene, wanted: RolloutRequest): Promise<string> {
+  let id: string | undefined;
+  for (;;) {
     try {
-      const {id} = await startRollout(access, request(scene, number));
-      const phase = await attend(scene, access, id, new AbortController().signal);
-      scene.say(`roll-out ${number}: ${phase}`);
-      ends[phase] = (ends[phase] ?? 0) + 1;
+      await using access = await scene.open();
+      id ??= await activeRollout(access);
+      id ??= (await startRollout(access, wanted)).id;
+      return await attend(scene, access, id, new AbortController().signal);
     } catch (error) {
-      // With too many nodes away there is no canary.
-      if (!isLockError(error, 'ERR_COHORT')) throw error;
+      if (!PASSING.some(code => isLockError(error, code))) throw error;
       await pause(500);
     }
+  }
+}
+
+/** One whose start was not heard of. */
+async function activeRollout(access: FleetAccess): Promise<string | undefined> {
+  return (await listRollouts(access)).find(({active}) => active)?.id;
+}
+
+/** A roll-out after the other. Gives how many ended how. */
+async function operate(scene: Scene, until: number): Promise<Record<string, number>> {
+  const ends: Record<string, number> = {};
+  for (let number = 1; monotonic() < until; number++) {
+    const phase = await rollOut(scene, request(scene, number));
+    scene.say(`roll-out ${number}: ${phase}`);
+    ends[phase] = (ends[phase] ?? 0) + 1;
   }
   return ends;
 }
@@ -307,7 +334,8 @@ async function rolloutsOf({etcd}: FleetAccess): Promise<RolloutPast[]> {
 }
 
 /** Waits until all nodes are registered again. */
-async function everybodyIsBack(access: FleetAccess, {nodes}: Scene): Promise<void> {
+async function everybodyIsBack({nodes, open}: Scene): Promise<void> {
+  await using access = await open();
   const back = new AbortController();
   using mirror = await access.etcd.mirror(KEYS.nodes, {
     onChanges: () => mirror.entries.size === nodes.length && back.abort(),
@@ -319,25 +347,21 @@ async function everybodyIsBack(access: FleetAccess, {nodes}: Scene): Promise<voi
 /** Hurts a fleet for so many seconds, lets it come to rest, and judges. */
 export async function runChaos(t: Ends, options: ChaosOptions): Promise<ChaosResult> {
   const scene = await setTheScene(t, options);
-  const {etcd, nodes, say} = scene;
-  const [first] = nodes;
-  if (!first) throw new Error('a fleet has nodes');
-  const config = toConfig({...first.agent.spec, node: 'operator', endpoints: etcd.endpoints});
-  await using access = await openFleet(config, readSystem({node: 'operator'}));
-  await everybodyIsBack(access, scene);
+  const {nodes, say} = scene;
+  await everybodyIsBack(scene);
   const until = monotonic() + 1000 * options.seconds;
   const [ends] = await Promise.all([
-    operate(scene, access, until),
+    operate(scene, until),
     disturb(scene, DISTURBANCES, until),
     disturb(scene, DISTURBANCES, until),
     disturb(scene, STORE_DISTURBANCES, until),
   ]);
   say('everything is left alone now');
-  await everybodyIsBack(access, scene);
-  const last = await startRollout(access, {...request(scene, 0), canary: 1, steps: [100], maxFailed: 0});
-  const phase = await attend(scene, access, last.id, new AbortController().signal);
+  await everybodyIsBack(scene);
+  const phase = await rollOut(scene, {...request(scene, 0), canary: 1, steps: [100], maxFailed: 0});
   ends[phase] = (ends[phase] ?? 0) + 1;
   for (const {agent} of nodes) await agent.end();
+  await using access = await scene.open();
   const past: FleetPast = {
     nodes: await Promise.all(nodes.map(({name, watch}) => watch.past(name))),
     rollouts: await rolloutsOf(access),
