@@ -10,12 +10,24 @@ import {system} from '../../lib/os/system.js';
 import {actor} from '../helpers/actor.js';
 import {orphan} from '../helpers/orphan.js';
 import {NEW, OLD, openScratch, scratch} from '../helpers/scratch.js';
-import {APPLY, fleetEvents, fleetRecords, LOCK, NODE, planOf, PREPARE, ROLL_BACK, TestFleet} from '../helpers/fleet.js';
+import {
+  APPLY,
+  fleetEvents,
+  fleetRecords,
+  LOCK,
+  NODE,
+  planOf,
+  PREPARE,
+  ROLL_BACK,
+  storeFor,
+  TestFleet,
+} from '../helpers/fleet.js';
 
+const store = storeFor(test);
 const hash = (text: string) => sha256(Buffer.from(text));
 
 test('a node prepares, applies and rolls back, and reports and records each step', async t => {
-  const fleet = await TestFleet.start(t);
+  const fleet = await TestFleet.start(t, store());
   const {place} = await fleet.node();
   const plan = await fleet.announce(planOf());
   await fleet.order(plan, PREPARE);
@@ -33,14 +45,21 @@ test('a node prepares, applies and rolls back, and reports and records each step
   const back = await fleet.reported('ROLLED_BACK');
   t.like(back, {turn: 3, epoch: 2, sha256: hash(OLD)});
   t.is(readFileSync(place.file, 'utf8'), OLD);
-  t.deepEqual(await fleetEvents(place), ['prepared', 'applying', 'applied', 'health', 'rolling-back', 'rolled-back']);
+  t.deepEqual(await fleetEvents(place), [
+    'prepared',
+    'applying',
+    'applied',
+    'health',
+    'rolling-back',
+    'rolled-back',
+  ]);
   for (const record of await fleetRecords(place))
     t.like(record, {lock: LOCK, rollout: 'r1', sha256: hash(NEW)}, record.event);
   t.is((await (await openScratch(place)).examine()).state, 'FREE');
 });
 
 test('a node that no cohort reaches yet, or that lacks a label, does nothing and says nothing', async t => {
-  const fleet = await TestFleet.start(t);
+  const fleet = await TestFleet.start(t, store());
   const {place, events} = await fleet.node({}, {labels: {zone: 'a'}});
   const elsewhere = await fleet.announce(planOf({id: 'r1', where: {zone: 'b'}}));
   await fleet.order(elsewhere, APPLY);
@@ -59,7 +78,7 @@ test('a node that no cohort reaches yet, or that lacks a label, does nothing and
 });
 
 test('a lock that is HOT refuses to prepare, names its owner, and prepares as soon as it is free', async t => {
-  const fleet = await TestFleet.start(t);
+  const fleet = await TestFleet.start(t, store());
   const {place} = await fleet.node();
   const config = await openScratch(place);
   const owned = await config.acquire({purpose: 'nightly'});
@@ -76,7 +95,7 @@ test('a lock that is HOT refuses to prepare, names its owner, and prepares as so
 });
 
 test('a ghost refuses, is never recovered by the agent, and does not matter any more once a person has', async t => {
-  const fleet = await TestFleet.start(t);
+  const fleet = await TestFleet.start(t, store());
   const {place, config, owner} = await orphan(t);
   await fleet.node({}, {}, place);
   const plan = await fleet.announce(planOf());
@@ -92,7 +111,7 @@ test('a ghost refuses, is never recovered by the agent, and does not matter any 
 });
 
 test('an owner that dies turns the refusal into one of the dead', async t => {
-  const fleet = await TestFleet.start(t);
+  const fleet = await TestFleet.start(t, store());
   const {place} = await fleet.node();
   const owner = await actor(t, place);
   await owner.do('begin-update', {content: NEW});
@@ -104,7 +123,7 @@ test('an owner that dies turns the refusal into one of the dead', async t => {
 });
 
 test('a lock that is taken after the node has prepared refuses to apply, and applies once it is free', async t => {
-  const fleet = await TestFleet.start(t);
+  const fleet = await TestFleet.start(t, store());
   const {place} = await fleet.node();
   const plan = await fleet.announce(planOf());
   await fleet.order(plan, PREPARE);
@@ -120,7 +139,7 @@ test('a lock that is taken after the node has prepared refuses to apply, and app
 });
 
 test('a node whose lock is on hold refuses to apply, and applies when the hold ends', async t => {
-  const fleet = await TestFleet.start(t);
+  const fleet = await TestFleet.start(t, store());
   const {place} = await fleet.node();
   const plan = await fleet.announce(planOf());
   const hold = await (await openScratch(place)).hold({for: 600_000});
@@ -131,15 +150,19 @@ test('a node whose lock is on hold refuses to apply, and applies when the hold e
 });
 
 test('a node without that lock fails and says so', async t => {
-  const fleet = await TestFleet.start(t);
+  const fleet = await TestFleet.start(t, store());
   await fleet.node();
   const plan = await fleet.announce(planOf({lock: 'other'}));
   await fleet.order(plan, PREPARE);
-  t.like(await fleet.reported('FAILED'), {reason: 'no lock is called other on node-7', sha256: null, epoch: 0});
+  t.like(await fleet.reported('FAILED'), {
+    reason: 'no lock is called other on node-7',
+    sha256: null,
+    epoch: 0,
+  });
 });
 
 test('a content that is missing, other than its hash, or too large fails, and changes nothing', async t => {
-  const fleet = await TestFleet.start(t);
+  const fleet = await TestFleet.start(t, store());
   const {place} = await fleet.node({}, {largest: 100});
   const cases: [Partial<Plan>, string | null, RegExp][] = [
     [{}, null, /blobs\/\w{64} is not in etcd: the content is missing/],
@@ -157,21 +180,26 @@ test('a content that is missing, other than its hash, or too large fails, and ch
 });
 
 test('the validator of the policy refuses a content before anybody owns the lock', async t => {
-  const fleet = await TestFleet.start(t);
+  const fleet = await TestFleet.start(t, store());
   const place = scratch(t);
   const policy = join(place.directory, 'policy');
   mkdirSync(policy, {mode: 0o755});
-  writeFileSync(join(policy, 'aim.yaml'), `locks:\n  ${LOCK}:\n    validate: 'grep -q "gain = 7" "$1"'\n`, {mode: 0o644});
+  writeFileSync(join(policy, 'aim.yaml'), `locks:\n  ${LOCK}:\n    validate: 'grep -q "gain = 7" "$1"'\n`, {
+    mode: 0o644,
+  });
   const here = {...system(), env: {...process.env, LOCKSMITH_POLICY: policy}};
   await fleet.node({system: here}, {}, place);
   await fleet.order(await fleet.announce(planOf()), APPLY);
-  t.regex((await fleet.reported('FAILED')).reason ?? '', /the validator refused the content of r1: .*exit status 1/);
+  t.regex(
+    (await fleet.reported('FAILED')).reason ?? '',
+    /the validator refused the content of r1: .*exit status 1/,
+  );
   t.is(readFileSync(place.file, 'utf8'), OLD);
   t.is((await openScratch(place)).readRecord().state, 'free');
 });
 
 test('a roll-back of a node that never applied changes nothing', async t => {
-  const fleet = await TestFleet.start(t);
+  const fleet = await TestFleet.start(t, store());
   const {place} = await fleet.node();
   const plan = await fleet.announce(planOf());
   const before = statSync(place.file).ino;
@@ -181,7 +209,7 @@ test('a roll-back of a node that never applied changes nothing', async t => {
 });
 
 test('a content that somebody else has changed since is not overwritten by a roll-back', async t => {
-  const fleet = await TestFleet.start(t);
+  const fleet = await TestFleet.start(t, store());
   const {place} = await fleet.node();
   const plan = await fleet.announce(planOf());
   await fleet.order(plan, APPLY);
@@ -197,7 +225,7 @@ test('a content that somebody else has changed since is not overwritten by a rol
 });
 
 test('an agent that begins anew finds what is applied, and renames nothing again', async t => {
-  const fleet = await TestFleet.start(t);
+  const fleet = await TestFleet.start(t, store());
   const first = await fleet.node();
   const plan = await fleet.announce(planOf());
   await fleet.order(plan, APPLY);
@@ -218,7 +246,7 @@ test('an agent that begins anew finds what is applied, and renames nothing again
 });
 
 test('a node that comes late does what the order in force says', async t => {
-  const fleet = await TestFleet.start(t);
+  const fleet = await TestFleet.start(t, store());
   const plan = await fleet.announce(planOf());
   await fleet.order(plan, {...APPLY, turn: 4});
   const {agent, place} = await fleet.node();
@@ -230,7 +258,7 @@ test('a node that comes late does what the order in force says', async t => {
 });
 
 test('another order cuts a soak short; one that asks the same lets it go on', async t => {
-  const fleet = await TestFleet.start(t);
+  const fleet = await TestFleet.start(t, store());
   const {place, events} = await fleet.node();
   const plan = await fleet.announce(planOf({soak: 600_000}));
   await fleet.order(plan, APPLY);
@@ -243,7 +271,7 @@ test('another order cuts a soak short; one that asks the same lets it go on', as
 });
 
 test('the next roll-out replaces the one before, and its roll-back brings back what that one brought', async t => {
-  const fleet = await TestFleet.start(t);
+  const fleet = await TestFleet.start(t, store());
   const {place} = await fleet.node();
   await fleet.order(await fleet.announce(planOf()), APPLY);
   await fleet.applied();
@@ -257,14 +285,18 @@ test('the next roll-out replaces the one before, and its roll-back brings back w
 });
 
 test('a node that is not well says why, and keeps the content until it is told otherwise', async t => {
-  const fleet = await TestFleet.start(t);
+  const fleet = await TestFleet.start(t, store());
   const {place} = await fleet.node();
-  const ill = await fleet.announce(planOf({soak: 600_000, health: [{kind: 'command', command: 'echo dry >&2; false', within: 60_000}]}));
+  const ill = await fleet.announce(
+    planOf({soak: 600_000, health: [{kind: 'command', command: 'echo dry >&2; false', within: 60_000}]}),
+  );
   await fleet.order(ill, APPLY);
   t.like(await fleet.applied(), {health: 'failed', sha256: hash(NEW)});
   t.regex(fleet.report()?.reason ?? '', /dry/);
   t.is(readFileSync(place.file, 'utf8'), NEW);
-  const unclear = await fleet.announce(planOf({id: 'r2', epoch: 3, health: [{kind: 'command', command: 'exit 127', within: 60_000}]}));
+  const unclear = await fleet.announce(
+    planOf({id: 'r2', epoch: 3, health: [{kind: 'command', command: 'exit 127', within: 60_000}]}),
+  );
   await fleet.order(unclear, APPLY);
   t.is((await fleet.applied('r2')).health, 'inconclusive');
 });
