@@ -70,7 +70,10 @@ export class TestMember {
     const child = spawn('etcd', [...this.#args, ...options], {stdio: ['pipe', 'pipe', 'pipe']});
     const started = new Started(child);
     this.#process = started;
-    this.#t.teardown(() => started.kill());
+    this.#t.teardown(async () => {
+      child.kill('SIGKILL');
+      await started.ended;
+    });
     const early = started.ended.then(({stderr}) => {
       throw new Error(`etcd ended before it was ready: ${stderr}`);
     });
