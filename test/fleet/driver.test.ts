@@ -72,11 +72,12 @@ test('a node was never told to apply before it and all before it were prepared',
   const fleet = await testFleet(t, names);
   fleet.drive();
   await fleet.end((await fleet.start({maxUnavailable: 1})).id);
-  const {orders} = nodeIn(fleet, first);
-  const reaches = orders.map(({applyUpTo, prepareUpTo}) => [applyUpTo ?? '', prepareUpTo ?? '']);
+  const node = nodeIn(fleet, first);
+  await node.heard(({applyUpTo}) => applyUpTo === EVERYBODY);
+  const reaches = node.orders.map(({applyUpTo, prepareUpTo}) => [applyUpTo ?? '', prepareUpTo ?? '']);
   for (const [apply = '', prepare = ''] of reaches) t.true(apply <= prepare);
   // Canary, one more, then two that go one after the other; and the last order, for everybody.
-  t.deepEqual(new Set(reaches.map(([apply]) => apply)).size, 6);
+  t.is(new Set(reaches.map(([apply]) => apply)).size, 6);
 });
 
 test('a lock mismatch pauses the roll-out; when the node can, a promotion goes on', async t => {

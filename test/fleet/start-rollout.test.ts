@@ -26,7 +26,7 @@ const REFUSED: readonly (readonly [Partial<RolloutRequest>, ErrorCode, RegExp])[
 test('what can not go well is refused before anything is written', async t => {
   const fleet = await testFleet(t, names);
   for (const [changes, code, text] of REFUSED) {
-    const refusal = await t.throwsAsync(() => fleet.start(changes), {}, code);
+    const refusal = await t.throwsAsync(() => fleet.start(changes), undefined, code);
     t.true(isLockError(refusal, code), `${code}: ${String(refusal)}`);
     t.regex(String(refusal), text);
   }

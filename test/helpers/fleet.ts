@@ -68,6 +68,7 @@ export class ScriptedNode {
   /** All orders that it has heard. */
   readonly orders: Order[] = [];
   script: Script;
+  readonly #waiting = new Set<() => void>();
   readonly #session: Session;
   #order: Order | undefined;
 
@@ -109,6 +110,19 @@ export class ScriptedNode {
     await this.#report(this.#order, answer);
   }
 
+  /** Resolves when it has heard such an order, before or later. */
+  heard(isIt: (order: Order) => boolean): Promise<void> {
+    return new Promise(resolve => {
+      const look = () => {
+        if (!this.orders.some(isIt)) return;
+        this.#waiting.delete(look);
+        resolve();
+      };
+      this.#waiting.add(look);
+      look();
+    });
+  }
+
   /** Its lease ends. */
   async fallSilent(): Promise<void> {
     this.script = () => undefined;
@@ -119,6 +133,7 @@ export class ScriptedNode {
     const order = unseal<Order>(orderSchema, value, 'the order', {keys: [driverKey.trusted], atLeast: 1});
     this.#order = order;
     this.orders.push(order);
+    for (const look of this.#waiting) look();
     const asked = askedOf(order, rankOf(order.lock, this.node));
     const answer = asked && this.script(asked, order);
     if (answer) void this.#report(order, answer);
