@@ -24,8 +24,8 @@ function fleet(...said: readonly Says[]): Member[] {
     const says = said[index];
     if (says === undefined) return member(node);
     if (typeof says === 'string') return member(node, report(node, says));
-    if ('waited' in says || 'silent' in says) return member(node, undefined, says as Partial<Member>);
-    return member(node, report(node, 'APPLIED', says as Partial<NodeReport>));
+    if ('waited' in says || 'silent' in says) return member(node, undefined, says);
+    return member(node, report(node, 'APPLIED', says));
   });
 }
 
@@ -405,7 +405,7 @@ function check(
 ): void {
   const decision = decide({plan: {...PLAN, ...plan}, state, members, command: said});
   const wanted = expected.next;
-  if (wanted && decision.next) t.like({...decision.next}, wanted as Record<string, unknown>);
+  if (wanted && decision.next) t.like({...decision.next}, wanted);
   t.is(decision.next === undefined, wanted === undefined);
   t.deepEqual(
     decision.tell.map(({event}) => event),

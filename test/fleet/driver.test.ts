@@ -50,10 +50,8 @@ test('a roll-out goes from the canary over its steps to all nodes', async t => {
       health: 'passed',
     })),
   );
-  t.deepEqual(events(end), [
-    ...['started', 'driven', 'preparing', 'applying', 'passed', 'preparing', 'applying', 'passed'],
-    ...['preparing', 'applying', 'passed', 'converged'],
-  ]);
+  const cohort = ['preparing', 'applying', 'passed'];
+  t.deepEqual(events(end), ['started', 'driven', ...cohort, ...cohort, ...cohort, 'converged']);
   t.deepEqual(
     end.history.map(({seq}) => seq),
     end.history.map((_, index) => index + 1),
@@ -114,7 +112,7 @@ test('a node that fails rolls back all that have applied, at the epoch above; th
   t.is(end.state?.phase, 'rolled-back');
   t.regex(end.state?.reason ?? '', new RegExp(`1 node failed, 0 may: ${next} APPLIED \\(gain too high\\)`));
   t.like(end.counts, {ROLLED_BACK: 2, PENDING: 2});
-  t.like(await orderInForce(fleet), {rollBack: true, epoch: 3});
+  t.like(await orderInForce(fleet), {rollBack: true, epoch: 2});
   t.deepEqual(events(end).slice(-2), ['rolling-back', 'rolled-back']);
   node.script = good;
   const again = await fleet.start();
@@ -201,7 +199,7 @@ test('two commands at once are both heard, one after the other', async t => {
   nodeIn(fleet, first).script = () => undefined;
   const {id} = await fleet.start();
   const said = await Promise.all([fleet.command(id, 'pause'), fleet.command(id, 'pause')]);
-  t.deepEqual(said.map(({seq}) => seq).toSorted(), [1, 2]);
+  t.deepEqual(new Set(said.map(({seq}) => seq)), new Set([1, 2]));
   fleet.drive();
   const view = await fleet.until(id, ({state}) => state?.heard === 2);
   t.deepEqual(events(view).slice(-2), ['paused', 'ignored']);
@@ -283,11 +281,11 @@ test('the fleet shows who leads, who is silent, and its roll-outs', async t => {
   const view = await readFleet(fleet.access);
   t.is(view.leader?.by.pid, process.pid);
   t.deepEqual(
-    view.nodes.map(({node, silent}) => [node, silent]),
-    [
+    new Map(view.nodes.map(({node, silent}) => [node, silent])),
+    new Map([
       [first, false],
       [next, true],
-    ].toSorted(),
+    ]),
   );
   t.like(view.rollouts[0], {id, active: false, state: {phase: 'converged'}});
   t.deepEqual(view.problems, []);

@@ -1,5 +1,6 @@
 /** What becomes of a roll-out when its driver is killed, stopped for a while, or cut off from the store? */
 import test, {type ExecutionContext} from 'ava';
+import {isLockError} from '../../lib/errors.js';
 import {KEYS} from '../../lib/fleet/keys.js';
 import {readFleet, type RolloutView} from '../../lib/fleet/rollout-view.js';
 import type {EtcdOptions} from '../../lib/fleet/etcd/etcd.js';
@@ -51,12 +52,10 @@ function checkHistory(t: ExecutionContext, {history}: RolloutView): void {
     history.map(({seq}) => seq),
     history.map((_, index) => index + 1),
   );
+  const cohort = ['preparing', 'applying', 'passed'];
   t.deepEqual(
     history.filter(({event}) => event !== 'driven').map(({event}) => event),
-    [
-      ...['started', 'preparing', 'applying', 'passed', 'preparing', 'applying', 'passed'],
-      ...['preparing', 'applying', 'passed', 'converged'],
-    ],
+    ['started', ...cohort, ...cohort, ...cohort, 'converged'],
   );
 }
 
@@ -116,7 +115,9 @@ test('a leader that is cut off from the store stops driving, and comes back when
   await fleet.until(id, ({state}) => state?.cohort === 1);
   proxy.blackHole();
   const other = fleet.drive({}, TTL);
-  t.like(await cut.tells('lost'), {error: {code: 'ERR_SESSION_LOST'}});
+  // The second one when it was cut off in the middle of a write.
+  const {error} = await cut.tells('lost');
+  t.true(isLockError(error, 'ERR_SESSION_LOST') || isLockError(error, 'ERR_OUTCOME_UNKNOWN'));
   await other.tells('leading');
   const since = cut.events.length;
   await goOn(fleet);

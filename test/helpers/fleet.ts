@@ -52,7 +52,7 @@ export const good: Script = (asked, {epoch}) => {
   if (asked === 'prepare') return {state: 'PREPARED'};
   return asked === 'apply'
     ? {state: 'APPLIED', sha256: HASH, epoch, health: 'passed'}
-    : {state: 'ROLLED_BACK', epoch};
+    : {state: 'ROLLED_BACK', epoch: epoch + 1};
 };
 
 function askedOf({rollBack, applyUpTo, prepareUpTo}: Order, rank: string): Asked | undefined {
