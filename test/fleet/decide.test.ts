@@ -145,6 +145,13 @@ const CASES: readonly Case[] = [
     next: {phase: 'applying', turn: 4, applyUpTo: rank(b)},
     events: ['left-behind', 'applying'],
   },
+  {
+    title: 'when those that were to prepare are taken out of the fleet, the others have not passed by that',
+    state: second,
+    members: fleet({health: 'inconclusive'}).slice(0, 1),
+    next: {phase: 'paused', paused: 'applying'},
+    events: ['paused'],
+  },
   // Applying.
   {title: 'who soaks has the time to', state: applying, members: fleet({health: 'soaking'}), lookAfter: 6000},
   {title: 'who is prepared is waited for', state: applying, members: fleet('PREPARED'), lookAfter: 6000},

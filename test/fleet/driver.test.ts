@@ -199,7 +199,10 @@ test('two commands at once are both heard, one after the other', async t => {
   nodeIn(fleet, first).script = () => undefined;
   const {id} = await fleet.start();
   const said = await Promise.all([fleet.command(id, 'pause'), fleet.command(id, 'pause')]);
-  t.deepEqual(new Set(said.map(({seq}) => seq)), new Set([1, 2]));
+  t.deepEqual(
+    said.map(({seq}) => seq).toSorted((one, other) => one - other),
+    [1, 2],
+  );
   fleet.drive();
   const view = await fleet.until(id, ({state}) => state?.heard === 2);
   t.deepEqual(events(view).slice(-2), ['paused', 'ignored']);
@@ -280,13 +283,10 @@ test('the fleet shows who leads, who is silent, and its roll-outs', async t => {
   await nodeIn(fleet, next).fallSilent();
   const view = await readFleet(fleet.access);
   t.is(view.leader?.by.pid, process.pid);
-  t.deepEqual(
-    new Map(view.nodes.map(({node, silent}) => [node, silent])),
-    new Map([
-      [first, false],
-      [next, true],
-    ]),
-  );
+  t.deepEqual(Object.fromEntries(view.nodes.map(({node, silent}) => [node, silent])), {
+    [first]: false,
+    [next]: true,
+  });
   t.like(view.rollouts[0], {id, active: false, state: {phase: 'converged'}});
   t.deepEqual(view.problems, []);
   await fleet.access.session.transact({when: [], then: [{put: KEYS.state(id), value: '{'}]});
