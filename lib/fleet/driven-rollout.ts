@@ -226,18 +226,17 @@ export class DrivenRollout {
   #putOrder({epoch, lock}: Plan, state: RolloutState, next: NextState): Operation[] {
     if (next.turn === state.turn) return [];
     const {fleet, drive} = this.#lead.config;
-    const rollBack = next.phase === 'rolling-back' || next.phase === 'rolled-back';
     const order: Order = {
       v: 1,
       kind: 'order',
       fleet,
       rollout: this.#id,
       lock,
-      epoch: rollBack ? epoch + 1 : epoch,
+      epoch,
       turn: next.turn,
       prepareUpTo: next.prepareUpTo,
       applyUpTo: next.applyUpTo,
-      rollBack,
+      rollBack: next.phase === 'rolling-back' || next.phase === 'rolled-back',
     };
     return [{put: KEYS.order(lock), value: JSON.stringify(seal(order, drive ? [drive] : []))}];
   }
