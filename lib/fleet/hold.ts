@@ -19,6 +19,11 @@ const TRANSIT = 5_000;
 /** Milliseconds for the nodes to say that they go on. */
 const FAREWELL = 10_000;
 
+/** Milliseconds that our own count of it is shorter: timers may ring a little early, and clocks of nodes may run faster than ours by one in a thousand. */
+function margin(lasts: number): number {
+  return 10 + lasts / 1000;
+}
+
 export interface FleetHoldRequest {
   readonly lock: string;
   /** Labels that a node must have. */
@@ -90,7 +95,7 @@ export class FleetHeld implements AsyncDisposable {
     return missingOf(scope, answers, hold);
   }
 
-  /** Milliseconds that all of them hold still at least, on our own clock. */
+  /** Milliseconds that all of them hold still at least, on our own clock: one in a thousand less than what was asked for. */
   remaining(): number {
     return this.#released || this.signal.aborted ? 0 : this.#standing.deadline.remaining();
   }
@@ -198,7 +203,7 @@ async function stand(
   {signal, onAnswer}: FleetHoldOptions,
 ): Promise<Standing> {
   const {etcd, session} = access;
-  const deadline = new Deadline(hold.for);
+  const deadline = new Deadline(Math.max(0, hold.for - margin(hold.for)));
   const {id: lease} = await etcd.grantLease(Math.ceil(hold.for / 1000) + 1, {signal});
   const answers = new HoldAnswers(onAnswer);
   const standing = {access, hold, scope, lease, deadline, answers};
