@@ -58,7 +58,7 @@ const publicKeys = z
     }
   });
 
-const approvals = z.int('expected a number of people').min(0, 'expected a number of people');
+const people = z.int('expected a number of people').min(0, 'expected a number of people');
 
 const fleetFile = fields(
   {
@@ -70,7 +70,7 @@ const fleetFile = fields(
     etcd,
     operators: publicKeys,
     drivers: publicKeys,
-    approvals: approvals.default(0),
+    approvals: people.default(0),
     'unsigned-commands': z.boolean('expected true or false').default(false),
     largest: z
       .int('expected a number of bytes')

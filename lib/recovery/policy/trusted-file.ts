@@ -28,9 +28,9 @@ function open(path: string, linked: boolean): number {
   const flags = constants.O_RDONLY | constants.O_NONBLOCK | (linked ? 0 : constants.O_NOFOLLOW);
   try {
     return openSync(path, flags);
-  } catch (error) {
-    if (hasCode(error, 'ELOOP')) throw new Error('it is a symbolic link: put the file itself here');
-    throw error;
+  } catch (cause) {
+    if (hasCode(cause, 'ELOOP')) throw new Error('it is a symbolic link: put the file itself here', {cause});
+    throw cause;
   }
 }
 
