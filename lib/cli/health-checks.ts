@@ -1,6 +1,7 @@
 /** Is this machine fit for Locksmith, and is its state in order? One table of checks. */
 import {accessSync, constants, existsSync, lstatSync, readdirSync, statSync} from 'node:fs';
 import {dirname, join} from 'node:path';
+import {fleetConfigPath} from '../fleet/config-path.js';
 import {listNames, checkRoot, type Roots} from '../lock/layout.js';
 import {STAMP} from '../lock/update.js';
 import {hasKernelBits, kernelBits} from '../os/kernel-bit.js';
@@ -39,9 +40,9 @@ interface Check {
   readonly look: (surroundings: Surroundings) => Finding | Promise<Finding>;
 }
 
-const ok = (saw: string): Finding => ({health: 'ok', saw});
-const warn = (saw: string, advice: string): Finding => ({health: 'warn', saw, advice});
-const fail = (saw: string, advice: string): Finding => ({health: 'fail', saw, advice});
+export const ok = (saw: string): Finding => ({health: 'ok', saw});
+export const warn = (saw: string, advice: string): Finding => ({health: 'warn', saw, advice});
+export const fail = (saw: string, advice: string): Finding => ({health: 'fail', saw, advice});
 
 function checkAddon(): Finding {
   return ok(addonFile);
@@ -248,6 +249,14 @@ async function checkDaemon({system}: Surroundings): Promise<Finding> {
     : warn(`pid ${status.pid} goes by an old policy: ${status.policy.problem}`, 'locksmith policy check');
 }
 
+/** None is no fault: most machines are in no fleet. */
+async function checkFleet({system}: Surroundings): Promise<Finding> {
+  if (!existsSync(fleetConfigPath(system))) return ok('no fleet file; this machine takes part in no fleet');
+  // Loaded only where there is a fleet: what speaks with etcd takes long to load.
+  const {lookAtFleet} = await import('./fleet/look.js');
+  return lookAtFleet(system);
+}
+
 export const HEALTH_CHECKS: readonly Check[] = [
   {what: 'addon', look: checkAddon},
   {what: 'run directory', look: ({system, roots}) => checkDirectory(system, roots.run)},
@@ -268,6 +277,7 @@ export const HEALTH_CHECKS: readonly Check[] = [
   {what: 'audit log', look: checkAudit},
   {what: 'policy', look: checkPolicy},
   {what: 'daemon', look: checkDaemon},
+  {what: 'fleet', look: checkFleet},
 ];
 
 /** Runs one check; what it throws is a failure of what it checks. */

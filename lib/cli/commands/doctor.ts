@@ -26,7 +26,7 @@ export const doctorCommand: CommandSpec = {
   options: [],
   examples: [['locksmith doctor', 'one line for each check: ok, warn or fail']],
   about:
-    'Checks the addon, the state directories, what the kernel offers, leftovers, orphans, the audit log, the policy and whether a daemon answers. Changes nothing.',
+    'Checks the addon, the state directories, what the kernel offers, leftovers, orphans, the audit log, the policy, whether a daemon answers, and the fleet: its file, its keys and etcd. Changes nothing.',
   exits: [
     [0, 'nothing failed; there may be warnings'],
     [2, 'something failed'],
