@@ -18,17 +18,8 @@ import {findConfigLock, type GuardedConfig} from '../recovery/guarded-config.js'
 import {problemText} from '../recovery/policy/place.js';
 import {policyDirectory, readPolicy} from '../recovery/policy/read.js';
 import {examineAnyway} from '../recovery/report.js';
-
+import {fail, type Finding, ok, warn} from './finding.js';
 import {isReached, PATIENCE, reachDaemon} from './reach.js';
-
-export type Health = 'ok' | 'warn' | 'fail';
-
-/** What a check found; advice where it is not ok. */
-export interface Finding {
-  readonly health: Health;
-  readonly saw: string;
-  readonly advice?: string;
-}
 
 export interface Surroundings {
   readonly system: System;
@@ -39,10 +30,6 @@ interface Check {
   readonly what: string;
   readonly look: (surroundings: Surroundings) => Finding | Promise<Finding>;
 }
-
-export const ok = (saw: string): Finding => ({health: 'ok', saw});
-export const warn = (saw: string, advice: string): Finding => ({health: 'warn', saw, advice});
-export const fail = (saw: string, advice: string): Finding => ({health: 'fail', saw, advice});
 
 function checkAddon(): Finding {
   return ok(addonFile);

@@ -3,7 +3,8 @@ import {EXIT} from '../../errors.js';
 import {resolveRoots} from '../../lock/layout.js';
 import {system as ourSystem} from '../../os/system.js';
 import type {CommandSpec} from '../command.js';
-import {type Finding, HEALTH_CHECKS, type Health, runCheck} from '../health-checks.js';
+import type {Finding, Health} from '../finding.js';
+import {HEALTH_CHECKS, runCheck} from '../health-checks.js';
 import {align, paint, print, printJson} from '../output.js';
 
 const STYLE: Record<Health, Parameters<typeof paint>[1]> = {ok: 'green', warn: 'yellow', fail: 'red'};

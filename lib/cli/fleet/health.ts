@@ -13,13 +13,15 @@ function toProbe(text: string): Unbounded {
   const {url = '', metric = '', compare = '', threshold = ''} = METRIC.exec(text)?.groups ?? {};
   if (metric !== '')
     return {kind: 'metric', url, metric, compare: compare as '<', threshold: Number(threshold)};
-  return /^https?:\/\/\S+$/.test(text) ? {kind: 'http', url: text} : {kind: 'command', command: text};
+  return /^https?:\/\//.test(text) ? {kind: 'http', url: text} : {kind: 'command', command: text};
 }
 
 /** A shell command, a URL, or `URL#METRIC<NUMBER`; given again, all of them must pass. */
 export function parseProbe(text: string, before?: unknown): readonly Unbounded[] {
   const found = toProbe(text);
-  if (!probe.safeParse({...found, within: 0}).success)
+  // What comes after # is sent to nobody: a figure was meant.
+  const half = found.kind === 'http' && text.includes('#');
+  if (half || !probe.safeParse({...found, within: 0}).success)
     throw new InvalidArgumentError(
       'Give a shell command, http://HOST/PATH, or http://HOST/metrics#NAME<NUMBER (also <= > >= ==).',
     );

@@ -3,7 +3,7 @@ import {type FleetConfig, readFleetConfig} from '../../fleet/config.js';
 import {Etcd} from '../../fleet/etcd/etcd.js';
 import {monotonic} from '../../os/deadline.js';
 import type {System} from '../../os/system.js';
-import {type Finding, ok, warn} from '../health-checks.js';
+import {type Finding, ok, warn} from '../finding.js';
 import {showDuration} from '../units.js';
 
 /** A lease that etcd counts at another pace than we do: seconds, and how far off is too far. */
