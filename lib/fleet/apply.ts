@@ -66,7 +66,12 @@ function unwrap(error: unknown): unknown {
   return isLockError(error, 'ERR_VALIDATION') && isLockError(cause, 'ERR_RESERVATION_OVER') ? cause : error;
 }
 
-async function replace(task: Task, owned: OwnedConfig, reservation: Reservation, content: Buffer): Promise<void> {
+async function replace(
+  task: Task,
+  owned: OwnedConfig,
+  reservation: Reservation,
+  content: Buffer,
+): Promise<void> {
   const {state, plan, fence, signal} = task;
   const paths = {shadow: shadowPath(owned.file, owned.epoch), gate: state.gate};
   const origin = {rollout: plan.id, epoch: plan.epoch};

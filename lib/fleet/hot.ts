@@ -28,7 +28,9 @@ export function isOwnOrphan({state, owner}: Pick<Verdict, 'state' | 'owner'>): b
 /** In the words of a report: `DEAD: pid 123 on node-7, for "nightly"`. */
 export function describeOwner({state, owner, bit}: Pick<Verdict, 'state' | 'owner' | 'bit'>): string {
   const purpose = owner?.purpose ? `, for "${owner.purpose}"` : '';
-  const stranger = bit.owner ? `pid ${bit.owner.pid}, which left no record` : 'an owner that nobody vouches for';
+  const stranger = bit.owner
+    ? `pid ${bit.owner.pid}, which left no record`
+    : 'an owner that nobody vouches for';
   return `${state}: ${owner ? `pid ${owner.pid} on ${owner.node} since ${owner.since}${purpose}` : stranger}`;
 }
 
@@ -43,7 +45,11 @@ export function mismatch(verdict: Verdict, who: string = describeOwner(verdict))
 }
 
 /** Takes the orphan of an agent back by the safe release; a ghost of anybody else is left to people. Says whether it did. */
-export async function recoverOwn(config: GuardedConfig, verdict: Verdict, signal: AbortSignal): Promise<boolean> {
+export async function recoverOwn(
+  config: GuardedConfig,
+  verdict: Verdict,
+  signal: AbortSignal,
+): Promise<boolean> {
   if (!isOwnOrphan(verdict)) return false;
   const {settings} = (await readRules(config.system)).of(config.name);
   try {
@@ -83,7 +89,11 @@ async function untilOpen(config: GuardedConfig, signal: AbortSignal): Promise<vo
 }
 
 /** When the owner ends, if he can be watched. */
-async function untilOwnerGone({system}: GuardedConfig, {owner, state}: Verdict, signal: AbortSignal): Promise<void> {
+async function untilOwnerGone(
+  {system}: GuardedConfig,
+  {owner, state}: Verdict,
+  signal: AbortSignal,
+): Promise<void> {
   const here = owner?.bootId === system.bootId && owner.pidNamespace === system.pidNamespace;
   const death = owner && here && state !== 'DEAD' ? await untilGone(system, owner, signal) : 'unknown';
   if (death === 'unknown') await never(signal);
@@ -101,7 +111,11 @@ function isOutdated({bit}: GuardedConfig, {bit: {value}, epoch}: Verdict): boole
 }
 
 /** Resolves when the lock may be another than that verdict says: its bit has changed, its owner has ended, or a hold has. */
-export async function untilChanged(config: GuardedConfig, verdict: Verdict, signal: AbortSignal): Promise<void> {
+export async function untilChanged(
+  config: GuardedConfig,
+  verdict: Verdict,
+  signal: AbortSignal,
+): Promise<void> {
   const done = new AbortController();
   const ends = AbortSignal.any([signal, done.signal]);
   // Watched first, looked at afterwards: what changes in between is an event.

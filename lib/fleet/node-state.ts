@@ -73,7 +73,8 @@ function readOwn({uid}: System, path: string, longest: number): Buffer | undefin
     const stat = fstatSync(fd);
     if (!stat.isFile()) throw broken(path, 'it is no regular file');
     if (stat.uid !== 0 && stat.uid !== uid) throw broken(path, `it belongs to uid ${stat.uid}`);
-    if (stat.mode & 0o022) throw broken(path, `others may write to it (mode ${(stat.mode & 0o7777).toString(8)})`);
+    if (stat.mode & 0o022)
+      throw broken(path, `others may write to it (mode ${(stat.mode & 0o7777).toString(8)})`);
     if (stat.size > longest) throw broken(path, `it has ${stat.size} bytes`);
     return readFileSync(fd);
   } finally {
@@ -85,7 +86,8 @@ function decode(path: string, text: string, lock: string): NodeRecord {
   const [sum, body] = [text.slice(0, 8), text.slice(9).trimEnd()];
   if (sum !== sumOf(body)) throw broken(path, 'it is torn: its checksum does not fit');
   const parsed = record.safeParse(JSON.parse(body));
-  if (!parsed.success) throw broken(path, `${parsed.error.issues[0]?.path.join('.')}: ${parsed.error.issues[0]?.message}`);
+  if (!parsed.success)
+    throw broken(path, `${parsed.error.issues[0]?.path.join('.')}: ${parsed.error.issues[0]?.message}`);
   if (parsed.data.lock !== lock) throw broken(path, `it is about the lock ${parsed.data.lock}`);
   return parsed.data;
 }
@@ -153,7 +155,8 @@ export class NodeState {
     const path = this.#path(kind);
     const content = readOwn(this.#system, path, largest);
     if (content === undefined) throw broken(path, 'it is not there');
-    if (sha256(content) !== expected) throw broken(path, `its SHA-256 is ${sha256(content)}, not ${expected}`);
+    if (sha256(content) !== expected)
+      throw broken(path, `its SHA-256 is ${sha256(content)}, not ${expected}`);
     return content;
   }
 

@@ -102,7 +102,9 @@ export class RolloutHere {
     const reason = error instanceof Error ? error.message : String(error);
     const epoch = epochOf(this.order);
     const {lock, rollout} = this.order;
-    const unrecorded = await recordAfter({parts: this.#shared.parts, lock, rollout}, 'fleet-failed', epoch, {reason});
+    const unrecorded = await recordAfter({parts: this.#shared.parts, lock, rollout}, 'fleet-failed', epoch, {
+      reason,
+    });
     this.#report({state: 'FAILED', reason: unrecorded ? `${reason}; ${unrecorded}` : reason});
   }
 
@@ -162,7 +164,17 @@ export class RolloutHere {
     if (seen.epoch > record.seen.epoch) await state.write({...record, seen});
     const {lock, rollout} = order;
     parts.tell({event: 'fleet-taken-up', lock, rollout, epoch: seen.epoch});
-    return {parts, fence, lock, rollout, config, state, plan, signal: this.#signal, report: said => this.#report(said)};
+    return {
+      parts,
+      fence,
+      lock,
+      rollout,
+      config,
+      state,
+      plan,
+      signal: this.#signal,
+      report: said => this.#report(said),
+    };
   }
 
   async #fetchPlan(): Promise<Plan> {
@@ -236,7 +248,8 @@ export class RolloutHere {
     const shown = owner ? {owner: {pid, node, uid, exe, purpose, since}} : {};
     const reason = error.message;
     // A lock that is used all the time would fill the log with one and the same.
-    if (reason !== this.#refused) await recordAfter(task, 'fleet-refused', epochOf(this.order), {reason, ...shown});
+    if (reason !== this.#refused)
+      await recordAfter(task, 'fleet-refused', epochOf(this.order), {reason, ...shown});
     this.#refused = reason;
     task.report({state: 'REFUSED_HOT', reason, ...shown} as Said);
     const done = new AbortController();
@@ -265,7 +278,11 @@ export class RolloutHere {
     const {parts} = this.#shared;
     const key = KEYS.order(this.order.lock);
     for (;;) {
-      const found = await untilReached(parts, () => parts.etcd.get(key, {signal: this.#signal}), this.#signal);
+      const found = await untilReached(
+        parts,
+        () => parts.etcd.get(key, {signal: this.#signal}),
+        this.#signal,
+      );
       if (found?.value.equals(this.#asked.value)) return;
       const later = this.#later.promise;
       // Where another roll-out or nothing is in force, that ends us meanwhile.

@@ -12,6 +12,7 @@ export const fleetCommand: CommandGroup = {
     hold: async () => (await import('./fleet/hold.js')).fleetHoldCommand,
     approve: async () => (await import('./fleet/approve.js')).approveCommand,
     keygen: async () => (await import('./fleet/keygen.js')).keygenCommand,
+    agent: async () => (await import('./fleet/agent.js')).agentCommand,
     drive: async () => (await import('./fleet/drive.js')).driveCommand,
   },
   examples: [

@@ -10,17 +10,34 @@ export interface Log {
   warn(facts: Facts, text: string): void;
 }
 
-/** Some went wrong: those carry an error. */
-function write(log: Log, {event, error, ...facts}: DriverEvent | NodeEvent): void {
-  const {reason, what, lock, rollout} = facts as {readonly [fact: string]: unknown};
-  const parts = [event, lock ?? rollout, what, reason ?? (error as Error | undefined)?.message];
-  const text = parts.filter(part => typeof part === 'string').join(': ');
-  if (error === undefined) log.info({event, ...facts}, text);
-  else log.warn({event, ...facts, err: error}, text);
+/** Events that tell of trouble. */
+const TROUBLE = /trouble|lost|refused|failed|away|cut-off|unrecorded|overwritten/;
+
+/** What is said beside the name of the event, in this order. */
+const SAID = ['lock', 'what', 'state', 'reason', 'problem', 'error'] as const;
+
+function textOf({event, ...facts}: DriverEvent | NodeEvent): string {
+  const said = SAID.flatMap(fact => {
+    const value = facts[fact];
+    if (value instanceof Error) return [value.message];
+    return typeof value === 'string' ? [value] : [];
+  });
+  return [event, ...said].join(': ');
 }
 
+function write(log: Log, happened: DriverEvent | NodeEvent): void {
+  const {error, ...facts} = happened;
+  const level = TROUBLE.test(happened.event) ? 'warn' : 'info';
+  log[level]({...facts, ...(error !== undefined && {err: error})}, textOf(happened));
+}
+
+/** A step of a roll-out is told by its own event. */
 export function logDriver(log: Log): (event: DriverEvent) => void {
-  return event => write(log, event);
+  return happened => {
+    const {event, rollout, told} = happened;
+    if (event === 'step') write(log, {rollout, ...(told as NodeEvent)});
+    else write(log, happened);
+  };
 }
 
 export function logNode(log: Log): (event: NodeEvent) => void {
