@@ -1,7 +1,7 @@
 /** What value has a metric? Reads the text format of Prometheus, as far as one sample of it is asked for. */
 
 /** Name, labels and value; a time may follow. Values of labels are quoted and may hold any letter. */
-const SAMPLE = /^([a-zA-Z_:][\w:]*)\s*(?:\{((?:[^"}]|"(?:[^"\\]|\\.)*")*)\})?(?:\s+(\S+))?/;
+const SAMPLE = /^([a-zA-Z_:][\w:]*)(?:\s*\{((?:[^"}]|"(?:[^"\\]|\\.)*")*)\})?(?:\s+(\S+))?/;
 const LABEL = /([a-zA-Z_]\w*)\s*=\s*"((?:[^"\\]|\\.)*)"/g;
 
 const SPECIAL: Readonly<Record<string, number>> = {

@@ -136,7 +136,8 @@ function judgeMetric({url, metric, compare, threshold}: Probe & {kind: 'metric'}
 /** Runs a probe once. Rejects only with signal.reason. */
 export async function runProbe(probe: Probe, signal: AbortSignal): Promise<Answer> {
   signal.throwIfAborted();
-  const answer = await look(probe, signal);
+  // Of its own for each probe: many listen to that of the roll-out.
+  const answer = await look(probe, AbortSignal.any([signal]));
   signal.throwIfAborted();
   return answer;
 }
