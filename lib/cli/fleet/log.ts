@@ -34,8 +34,8 @@ function write(log: Log, happened: DriverEvent | NodeEvent): void {
 /** A step of a roll-out is told by its own event. */
 export function logDriver(log: Log): (event: DriverEvent) => void {
   return happened => {
-    const {event, rollout, told} = happened;
-    if (event === 'step') write(log, {rollout, ...(told as NodeEvent)});
+    const {event, told, ...facts} = happened;
+    if (event === 'step') write(log, {...facts, ...(told as NodeEvent)});
     else write(log, happened);
   };
 }
