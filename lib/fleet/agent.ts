@@ -46,7 +46,9 @@ function lockNode({config: {node}, roots}: AgentOptions): LockFile {
   const file = LockFile.open(join(directory, 'agent'), {flags: constants.O_RDWR | constants.O_CREAT});
   if (file.try('exclusive')) return file;
   file.close();
-  throw new LockError('ERR_NODE_TAKEN', `another agent of this machine works with ${directory} already`, {node});
+  throw new LockError('ERR_NODE_TAKEN', `another agent of this machine works with ${directory} already`, {
+    node,
+  });
 }
 
 /** An agent that runs. Ends by `end` (or `await using`). */
@@ -210,7 +212,8 @@ export class Agent implements AsyncDisposable {
       }
     } catch (error) {
       if (this.#ends.signal.aborted) return;
-      if (!isPassing(error)) this.#options.onEvent?.({event: 'registration-refused', reason: (error as Error).message});
+      if (!isPassing(error))
+        this.#options.onEvent?.({event: 'registration-refused', reason: (error as Error).message});
       this.#stale = true;
     } finally {
       this.#renewing = undefined;
@@ -233,7 +236,8 @@ export class Agent implements AsyncDisposable {
     this.#mirror?.close();
     await this.#keeping;
     await this.#renewing;
-    if (this.#session && !this.#session.signal.aborted) await unregister(this.#session, this.#options.config.node);
+    if (this.#session && !this.#session.signal.aborted)
+      await unregister(this.#session, this.#options.config.node);
     await this.#session?.close().catch(ignoreStore);
     if (!this.#options.etcd) await this.#etcd.close();
     this.#node.close();

@@ -27,7 +27,12 @@ function toReport({name, state, owner, ...rest}: Verdict): LockReport | undefine
   if (state === 'FREE') return undefined;
   const {pid, node, uid, exe, purpose, since} = owner ?? {};
   const summary = describeOwner({state, owner, ...rest});
-  return {lock: name, state, summary, owner: owner ? {pid, node, uid, exe, purpose, since} : null} as LockReport;
+  return {
+    lock: name,
+    state,
+    summary,
+    owner: owner ? {pid, node, uid, exe, purpose, since} : null,
+  } as LockReport;
 }
 
 /** All locks of a node, until it is disposed. */

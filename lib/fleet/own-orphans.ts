@@ -8,7 +8,8 @@ async function recoverIfOwn({system, roots, signal, tell}: NodeParts, name: stri
   try {
     const config = findConfigLock(name, {system, ...roots});
     if (!config || config.bit.read() === 0) return;
-    if (await recoverOwn(config, await config.examine(), signal)) tell({event: 'fleet-recovered', lock: name});
+    if (await recoverOwn(config, await config.examine(), signal))
+      tell({event: 'fleet-recovered', lock: name});
   } catch (error) {
     // It stays HOT, and is registered as that; the next roll-out of it tries again.
     tell({event: 'fleet-unrecovered', lock: name, reason: (error as Error).message});

@@ -41,7 +41,10 @@ test('a command passes by exit status 0, fails by another, and one that can not 
 });
 
 test('what a command says is told, as much of it as a person reads', async t => {
-  const answer = await runProbe(command('yes word | head -c 100000; echo the pump stands >&2; exit 1'), never);
+  const answer = await runProbe(
+    command('yes word | head -c 100000; echo the pump stands >&2; exit 1'),
+    never,
+  );
   t.true('why' in answer);
   const {why} = answer as {why: string};
   t.regex(why, /exited with code 1: .*the pump stands/s);
@@ -50,7 +53,10 @@ test('what a command says is told, as much of it as a person reads', async t => 
 
 test('a command that takes too long is killed with its whole group, and says nothing', async t => {
   const file = join(scratch(t).directory, 'pid');
-  const answer = await runProbe(command(`sleep 1000 & echo $! > ${file}.new; mv ${file}.new ${file}; wait`, 2000), never);
+  const answer = await runProbe(
+    command(`sleep 1000 & echo $! > ${file}.new; mv ${file}.new ${file}; wait`, 2000),
+    never,
+  );
   t.is(answer.result, 'inconclusive');
   t.true(existsSync(file));
   await waitForExit(Number(readFileSync(file, 'utf8')));
@@ -161,7 +167,11 @@ test('what could not be seen at first counts no more once it was seen', async t 
 test('a soak that is cut short rejects with the reason, and leaves no command behind', async t => {
   const file = join(scratch(t).directory, 'pid');
   const controller = new AbortController();
-  const soaking = soak([command(`echo $$ > ${file}.new; mv ${file}.new ${file}; sleep 1000`)], AMPLE, controller.signal);
+  const soaking = soak(
+    [command(`echo $$ > ${file}.new; mv ${file}.new ${file}; sleep 1000`)],
+    AMPLE,
+    controller.signal,
+  );
   while (!existsSync(file)) await new Promise(resolve => setTimeout(resolve, 10));
   const reason = new Error('enough');
   controller.abort(reason);

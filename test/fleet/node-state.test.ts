@@ -1,5 +1,14 @@
 /** Is what a node knows of roll-outs there after a restart, and told when it is not what was written? */
-import {chmodSync, mkdirSync, readdirSync, readFileSync, statSync, symlinkSync, truncateSync, writeFileSync} from 'node:fs';
+import {
+  chmodSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import {join} from 'node:path';
 import test, {type ExecutionContext} from 'ava';
 import {epochsSeen, type NodeRecord, NodeState} from '../../lib/fleet/node-state.js';
@@ -13,14 +22,25 @@ const CONTENT = Buffer.from('gain = 9\n');
 function place(t: ExecutionContext) {
   const {roots} = scratch(t);
   mkdirSync(roots.state);
-  return {roots, state: new NodeState(system(), roots, LOCK), file: (name: string) => join(roots.state, 'fleet', name)};
+  return {
+    roots,
+    state: new NodeState(system(), roots, LOCK),
+    file: (name: string) => join(roots.state, 'fleet', name),
+  };
 }
 
 const record: NodeRecord = {
   v: 1,
   lock: LOCK,
   seen: {epoch: 7, rollout: 'r7'},
-  change: {rollout: 'r7', epoch: 7, sha256: sha256(CONTENT), before: null, phase: 'applied', health: 'passed'},
+  change: {
+    rollout: 'r7',
+    epoch: 7,
+    sha256: sha256(CONTENT),
+    before: null,
+    phase: 'applied',
+    health: 'passed',
+  },
 };
 
 test('a node that has seen nothing says so', t => {
@@ -50,7 +70,10 @@ test('a record that is torn, or of another lock, is told and never guessed', asy
   writeFileSync(file(`${LOCK}.json`), whole.toString().replace('"epoch":7', '"epoch":6'));
   t.throws(() => state.read(), {code: 'ERR_NODE_STATE', message: /checksum/});
   writeFileSync(file('other.json'), whole);
-  t.throws(() => new NodeState(system(), roots, 'other').read(), {code: 'ERR_NODE_STATE', message: /is about the lock/});
+  t.throws(() => new NodeState(system(), roots, 'other').read(), {
+    code: 'ERR_NODE_STATE',
+    message: /is about the lock/,
+  });
   t.deepEqual(epochsSeen(system(), roots), {});
 });
 
@@ -60,10 +83,13 @@ test('a file that others may write, or that is a link, is not believed', async t
   chmodSync(file(`${LOCK}.json`), 0o666);
   t.throws(() => state.read(), {code: 'ERR_NODE_STATE', message: /others may write/});
   symlinkSync(file(`${LOCK}.json`), file('link.json'));
-  t.throws(() => new NodeState(system(), {...place(t).roots, state: join(state.directory, '..')}, 'link').read(), {
-    code: 'ERR_NODE_STATE',
-    message: /symbolic link/,
-  });
+  t.throws(
+    () => new NodeState(system(), {...place(t).roots, state: join(state.directory, '..')}, 'link').read(),
+    {
+      code: 'ERR_NODE_STATE',
+      message: /symbolic link/,
+    },
+  );
   chmodSync(state.directory, 0o777);
   t.throws(() => state.read(), {code: 'ERR_ROOT_UNSAFE'});
 });

@@ -15,7 +15,11 @@ const AMPLE = 600_000;
 
 function place(t: ExecutionContext) {
   const {directory} = scratch(t);
-  const paths = {file: join(directory, 'file'), shadow: join(directory, 'shadow'), gate: join(directory, 'gate')};
+  const paths = {
+    file: join(directory, 'file'),
+    shadow: join(directory, 'shadow'),
+    gate: join(directory, 'gate'),
+  };
   writeFileSync(paths.file, OLD);
   return paths;
 }
@@ -44,9 +48,12 @@ for (const fence of ['supervisor', 'clock'] as const satisfies Fence[]) {
     });
     await t.throwsAsync(late, {code: 'ERR_RESERVATION_OVER', message: /300 ms to apply r1 to aim/});
     t.is(readFileSync(file, 'utf8'), OLD);
-    await t.throwsAsync(reservation.fenced(fence, {shadow, gate}, async () => t.fail('it is over')), {
-      code: 'ERR_RESERVATION_OVER',
-    });
+    await t.throwsAsync(
+      reservation.fenced(fence, {shadow, gate}, async () => t.fail('it is over')),
+      {
+        code: 'ERR_RESERVATION_OVER',
+      },
+    );
   });
 }
 
