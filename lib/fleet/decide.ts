@@ -150,7 +150,8 @@ function preparing(situation: Situation): Decision {
   if (missing.length > plan.maxFailed)
     return stopFor(situation, 'preparing', `lock mismatch: ${namesOf(refused)}`, missing);
   if (pending.length > 0) return wait(pending);
-  return applyNext(situation, missing) ?? endCohort(situation, missing);
+  // Nobody is left to be ordered when nodes were taken out of the fleet.
+  return applyNext(situation, missing) ?? applying(situation);
 }
 
 function applying(situation: Situation): Decision {
