@@ -151,18 +151,18 @@ export class Connection {
     {path, requestSerialize, responseDeserialize}: Method<Request, Answer>,
     request: Request,
     metadata: Metadata,
-    {client, endpoint}: Member,
+    member: Member,
     signal?: AbortSignal,
   ): Promise<Answer> {
     using deadline = new Deadline(this.patience, signal);
     return await new Promise<Answer>((resolve, reject) => {
       const answered = (error: ServiceError | null, answer?: Answer) => {
         if (!error) resolve(answer as Answer);
-        else if (!deadline.signal.aborted) reject(failureOf(error, endpoint));
+        else if (!deadline.signal.aborted) reject(failureOf(error, member));
         else if (signal?.aborted) reject(signal.reason as Error);
-        else reject(new MemberFailed(endpoint, `no answer for ${Math.round(this.patience)} ms`));
+        else reject(new MemberFailed(member.endpoint, `no answer for ${Math.round(this.patience)} ms`));
       };
-      const call = client.makeUnaryRequest(
+      const call = member.client.makeUnaryRequest(
         path,
         requestSerialize,
         responseDeserialize,

@@ -114,7 +114,7 @@ export class KeepAlive {
     const duplex = await this.#connection.open(LEASE_KEEP_ALIVE, this.#stopped.signal, member);
     const stream = {duplex, sent: []};
     duplex.on('data', (answer: LeaseAnswer) => this.#answered(stream, answer));
-    duplex.on('error', (error: ServiceError) => this.#ended(stream, failureOf(error, member.endpoint)));
+    duplex.on('error', (error: ServiceError) => this.#ended(stream, failureOf(error, member)));
     duplex.on('end', () => this.#ended(stream, new MemberFailed(member.endpoint, 'it ended the stream')));
     return stream;
   }
