@@ -10,7 +10,17 @@ import {system} from '../../lib/os/system.js';
 import {actor} from '../helpers/actor.js';
 import {orphan} from '../helpers/orphan.js';
 import {NEW, OLD, openScratch, scratch} from '../helpers/scratch.js';
-import {APPLY, fleetEvents, fleetRecords, LOCK, NODE, planOf, PREPARE, ROLL_BACK, TestFleet} from '../helpers/fleet.js';
+import {
+  APPLY,
+  fleetEvents,
+  fleetRecords,
+  LOCK,
+  NODE,
+  planOf,
+  PREPARE,
+  ROLL_BACK,
+  TestFleet,
+} from '../helpers/fleet.js';
 
 const hash = (text: string) => sha256(Buffer.from(text));
 
@@ -33,7 +43,14 @@ test('a node prepares, applies and rolls back, and reports and records each step
   const back = await fleet.reported('ROLLED_BACK');
   t.like(back, {turn: 3, epoch: 2, sha256: hash(OLD)});
   t.is(readFileSync(place.file, 'utf8'), OLD);
-  t.deepEqual(await fleetEvents(place), ['prepared', 'applying', 'applied', 'health', 'rolling-back', 'rolled-back']);
+  t.deepEqual(await fleetEvents(place), [
+    'prepared',
+    'applying',
+    'applied',
+    'health',
+    'rolling-back',
+    'rolled-back',
+  ]);
   for (const record of await fleetRecords(place))
     t.like(record, {lock: LOCK, rollout: 'r1', sha256: hash(NEW)}, record.event);
   t.is((await (await openScratch(place)).examine()).state, 'FREE');
@@ -135,7 +152,11 @@ test('a node without that lock fails and says so', async t => {
   await fleet.node();
   const plan = await fleet.announce(planOf({lock: 'other'}));
   await fleet.order(plan, PREPARE);
-  t.like(await fleet.reported('FAILED'), {reason: 'no lock is called other on node-7', sha256: null, epoch: 0});
+  t.like(await fleet.reported('FAILED'), {
+    reason: 'no lock is called other on node-7',
+    sha256: null,
+    epoch: 0,
+  });
 });
 
 test('a content that is missing, other than its hash, or too large fails, and changes nothing', async t => {
@@ -161,11 +182,16 @@ test('the validator of the policy refuses a content before anybody owns the lock
   const place = scratch(t);
   const policy = join(place.directory, 'policy');
   mkdirSync(policy, {mode: 0o755});
-  writeFileSync(join(policy, 'aim.yaml'), `locks:\n  ${LOCK}:\n    validate: 'grep -q "gain = 7" "$1"'\n`, {mode: 0o644});
+  writeFileSync(join(policy, 'aim.yaml'), `locks:\n  ${LOCK}:\n    validate: 'grep -q "gain = 7" "$1"'\n`, {
+    mode: 0o644,
+  });
   const here = {...system(), env: {...process.env, LOCKSMITH_POLICY: policy}};
   await fleet.node({system: here}, {}, place);
   await fleet.order(await fleet.announce(planOf()), APPLY);
-  t.regex((await fleet.reported('FAILED')).reason ?? '', /the validator refused the content of r1: .*exit status 1/);
+  t.regex(
+    (await fleet.reported('FAILED')).reason ?? '',
+    /the validator refused the content of r1: .*exit status 1/,
+  );
   t.is(readFileSync(place.file, 'utf8'), OLD);
   t.is((await openScratch(place)).readRecord().state, 'free');
 });
@@ -259,12 +285,16 @@ test('the next roll-out replaces the one before, and its roll-back brings back w
 test('a node that is not well says why, and keeps the content until it is told otherwise', async t => {
   const fleet = await TestFleet.start(t);
   const {place} = await fleet.node();
-  const ill = await fleet.announce(planOf({soak: 600_000, health: [{kind: 'command', command: 'echo dry >&2; false', within: 60_000}]}));
+  const ill = await fleet.announce(
+    planOf({soak: 600_000, health: [{kind: 'command', command: 'echo dry >&2; false', within: 60_000}]}),
+  );
   await fleet.order(ill, APPLY);
   t.like(await fleet.applied(), {health: 'failed', sha256: hash(NEW)});
   t.regex(fleet.report()?.reason ?? '', /dry/);
   t.is(readFileSync(place.file, 'utf8'), NEW);
-  const unclear = await fleet.announce(planOf({id: 'r2', epoch: 3, health: [{kind: 'command', command: 'exit 127', within: 60_000}]}));
+  const unclear = await fleet.announce(
+    planOf({id: 'r2', epoch: 3, health: [{kind: 'command', command: 'exit 127', within: 60_000}]}),
+  );
   await fleet.order(unclear, APPLY);
   t.is((await fleet.applied('r2')).health, 'inconclusive');
 });

@@ -142,7 +142,11 @@ export class TestFleet {
   }
 
   /** What an agent on that place is started with; it never holds. */
-  options(place: Scratch, changes: Partial<AgentOptions> = {}, config: Partial<FleetConfig> = {}): AgentOptions {
+  options(
+    place: Scratch,
+    changes: Partial<AgentOptions> = {},
+    config: Partial<FleetConfig> = {},
+  ): AgentOptions {
     return {
       config: this.config(config),
       version: '0.0.0',
@@ -190,7 +194,11 @@ export class TestFleet {
   }
 
   /** The first report of that state, since when it is asked. */
-  async reported(state: NodeReport['state'], rollout = 'r1', fits: (report: NodeReport) => boolean = () => true) {
+  async reported(
+    state: NodeReport['state'],
+    rollout = 'r1',
+    fits: (report: NodeReport) => boolean = () => true,
+  ) {
     return this.until(() => {
       const report = this.report(rollout);
       return report?.state === state && fits(report) && report;
@@ -206,7 +214,8 @@ export class TestFleet {
 /** What a node has in its audit log of roll-outs, oldest first. */
 export async function fleetRecords({roots}: Scratch): Promise<AuditRecord[]> {
   const records: AuditRecord[] = [];
-  for await (const record of auditRecords(roots.state)) if (record.event.startsWith('fleet-')) records.push(record);
+  for await (const record of auditRecords(roots.state))
+    if (record.event.startsWith('fleet-')) records.push(record);
   return records;
 }
 

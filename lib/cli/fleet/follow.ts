@@ -3,9 +3,9 @@ import {EXIT, LockError} from '../../errors.js';
 import type {FleetAccess} from '../../fleet/access.js';
 import {followRollout, hasEnded, type RolloutView} from '../../fleet/rollout-view.js';
 import type {Given} from '../command.js';
-import {note, paint, print, printJson} from '../output.js';
+import {note, oneLine, paint, print, printJson} from '../output.js';
 import {Screen} from '../screen.js';
-import {changesOf, convergedText, nextLines, rolloutJson, rolloutLines} from './rollout-lines.js';
+import {changesOf, convergedText, namedLines, nextLines, rolloutJson, rolloutLines} from './rollout-lines.js';
 
 /** What is followed, and how it is shown. */
 export interface Following extends Given {
@@ -20,31 +20,62 @@ function hasCome({state}: RolloutView, heard: number): boolean {
   return hasEnded(state.phase) || state.phase === 'paused';
 }
 
-/** Shows each view as it comes. */
-type Show = (view: RolloutView) => void;
+/** Shows each view as it comes; the last one is shown at the latest when it is disposed. */
+interface Shower extends Disposable {
+  show(view: RolloutView): void;
+}
 
-function showChanges(json: Given['json']): Show {
+function showChanges(json: Given['json']): Shower {
   let before: RolloutView | undefined;
-  return view => {
-    for (const change of changesOf(before, view)) {
-      if (json) printJson(change.json);
-      else print(`${new Date().toISOString().slice(11, 23)}  ${change.text}`);
-    }
-    before = view;
+  return {
+    show(view) {
+      for (const change of changesOf(before, view)) {
+        if (json) printJson(change.json);
+        else print(`${new Date().toISOString().slice(11, 23)}  ${change.text}`);
+      }
+      before = view;
+    },
+    [Symbol.dispose]: () => undefined,
   };
 }
 
-function shower(screen: Screen, {json}: Given): Show {
-  return process.stdout.isTTY && !json ? view => screen.draw(rolloutLines(view)) : showChanges(json);
+/** Milliseconds from one drawing to the next: thousands of nodes say something every moment. */
+const CALM = 100;
+
+/** A roll-out on the terminal. */
+class Drawn implements Shower {
+  readonly #screen = new Screen();
+  #waiting: RolloutView | undefined;
+  #timer: NodeJS.Timeout | undefined;
+
+  show(view: RolloutView): void {
+    this.#waiting = view;
+    this.#timer ??= setTimeout(() => this.#draw(), CALM);
+  }
+
+  #draw(): void {
+    this.#timer = undefined;
+    if (this.#waiting) this.#screen.draw(rolloutLines(this.#waiting));
+    this.#waiting = undefined;
+  }
+
+  [Symbol.dispose](): void {
+    clearTimeout(this.#timer);
+    this.#draw();
+    this.#screen[Symbol.dispose]();
+  }
+}
+
+function showerFor({json}: Given): Shower {
+  return process.stdout.isTTY && !json ? new Drawn() : showChanges(json);
 }
 
 async function lastView(access: FleetAccess, id: string, following: Following): Promise<RolloutView> {
   const {signal, heard = 0} = following;
-  using screen = new Screen();
-  const show = shower(screen, following);
+  using shower = showerFor(following);
   let last: RolloutView | undefined;
   for await (const view of followRollout(access, id, {signal})) {
-    show(view);
+    shower.show(view);
     last = view;
     if (hasCome(view, heard)) break;
   }
@@ -56,12 +87,12 @@ async function lastView(access: FleetAccess, id: string, following: Following): 
 /** The end of a roll-out that did not converge. */
 function endedBadly({id, plan, state}: RolloutView): LockError {
   const how = state?.phase === 'rolled-back' ? 'was rolled back' : 'was stopped';
-  const nodes = state?.named.map(
-    ({node, state: its, reason}) => `\n  ${node}: ${its}${reason === undefined ? '' : `, ${reason}`}`,
-  );
+  const why = state?.reason ?? 'for no reason that is known';
   return new LockError(
     'ERR_ROLLOUT_ENDED',
-    `roll-out ${id} of ${plan?.lock ?? 'a lock'} ${how}: ${state?.reason ?? 'for no reason that is known'}${nodes?.join('') ?? ''}`,
+    [`roll-out ${id} of ${plan?.lock ?? 'a lock'} ${how}: ${why}`, ...(state ? namedLines(state) : [])].join(
+      '\n',
+    ),
     {
       rollout: id,
       ...(plan && {lock: plan.lock, epoch: plan.epoch}),
@@ -71,23 +102,31 @@ function endedBadly({id, plan, state}: RolloutView): LockError {
   );
 }
 
-/** What it came to. Returns the exit status; throws ERR_ROLLOUT_ENDED when it did not converge. */
-export function tellEnd(view: RolloutView, {json}: Given): number {
-  const phase = view.state?.phase;
-  if (json) printJson({change: 'end', ...rolloutJson(view)});
-  if (phase === 'converged') {
-    if (!json) print(paint(process.stdout, 'green', convergedText(view)));
-    return EXIT.done;
-  }
-  if (phase !== 'paused') throw endedBadly(view);
+function sayPaused(view: RolloutView): void {
   const {id, plan, state} = view;
-  if (!json) {
-    note(paint(process.stderr, 'yellow', `PAUSED: roll-out ${id} of ${plan?.lock}: ${state?.reason ?? ''}`));
-    for (const {node, state: its, reason} of state?.named ?? [])
-      note(`  ${node}: ${its}${reason === undefined ? '' : `, ${reason}`}`);
-    note(nextLines(view).join('\n'));
+  const headline = `PAUSED: roll-out ${id} of ${plan?.lock}: ${state?.reason ?? 'for no reason that is known'}`;
+  note(
+    [
+      paint(process.stderr, 'yellow', oneLine(headline)),
+      ...(state ? namedLines(state) : []),
+      ...nextLines(view),
+    ].join('\n'),
+  );
+}
+
+/** What it came to. Returns the exit status; throws ERR_ROLLOUT_ENDED when it did not converge. */
+function tellEnd(view: RolloutView, {json}: Given): number {
+  if (json) printJson({change: 'end', ...rolloutJson(view)});
+  switch (view.state?.phase) {
+    case 'converged':
+      if (!json) print(paint(process.stdout, 'green', convergedText(view)));
+      return EXIT.done;
+    case 'paused':
+      if (!json) sayPaused(view);
+      return EXIT.tryAgain;
+    default:
+      throw endedBadly(view);
   }
-  return EXIT.tryAgain;
 }
 
 /** Shows a roll-out until it has ended or is paused. Returns the exit status; rejects with ERR_ROLLOUT_ENDED, and with signal.reason. */

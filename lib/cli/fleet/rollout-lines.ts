@@ -80,9 +80,13 @@ function cohortLines(view: RolloutView): string[] {
   return align(rows);
 }
 
-function nodeWhy({reason, owner, health}: RolloutNode): string {
+/** Why it is so; who has the lock, unless that is said already. */
+export function nodeWhy({reason, owner, health}: Pick<RolloutNode, 'reason' | 'owner' | 'health'>): string {
   const why = reason ?? (health === 'failed' ? 'its health probes failed' : '');
-  return oneLine([why, ...(owner ? [ownerText(owner)] : [])].filter(part => part !== '').join(': '));
+  const named = owner?.pid !== undefined && why.includes(`pid ${owner.pid} `);
+  return oneLine(
+    [why, ...(owner && !named ? [ownerText(owner)] : [])].filter(part => part !== '').join(': '),
+  );
 }
 
 /** What somebody can do about a node. */
@@ -109,9 +113,14 @@ function section(title: string, lines: readonly string[]): string[] {
   return lines.length === 0 ? [] : ['', paint(process.stdout, 'bold', title), ...lines];
 }
 
-export function eventText(view: Pick<RolloutView, 'cohorts'>, {event, cohort, detail}: HistoryEvent): string {
+/** Another driver is told by its name, everything else by what happened. */
+export function eventText(
+  view: Pick<RolloutView, 'cohorts'>,
+  {event, cohort, detail, by}: HistoryEvent,
+): string {
   const where = cohort === undefined || cohort >= view.cohorts.length ? [] : [cohortText(view, cohort)];
-  return oneLine([event, ...where, ...(detail === undefined ? [] : [detail])].join(': '));
+  const what = event === 'driven' ? `driven by ${by}` : event;
+  return oneLine([what, ...where, ...(detail === undefined ? [] : [detail])].join(': '));
 }
 
 function phaseText(state: RolloutState | undefined): string {
@@ -130,6 +139,15 @@ function headLines({id, plan, state}: RolloutView): string[] {
     `  ${bytes} bytes, sha256 ${sha256.slice(0, 16)}…, epoch ${epoch}, for ${whereText(where)}`,
     oneLine(`  ${reason} (pid ${by.pid} on ${by.node}, ${showAge(at)})`),
   ];
+}
+
+/** Nodes that it stopped for, as far as its reason does not name them. */
+export function namedLines({reason = '', named}: Pick<RolloutState, 'reason' | 'named'>): string[] {
+  return named
+    .filter(({node}) => !reason.includes(node))
+    .map(({node, state, reason: why}) =>
+      oneLine(`  ${node}: ${state}${why === undefined ? '' : `, ${why}`}`),
+    );
 }
 
 /** What an operator can do now. */

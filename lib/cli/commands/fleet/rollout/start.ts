@@ -13,8 +13,6 @@ import type {CommandSpec} from '../../../command.js';
 import {sayWaiting} from '../../../fleet/approvals.js';
 import {type Bound, boundOf, parseBound, parseCount, parseSteps} from '../../../fleet/bounds.js';
 import {sayDetached} from '../../../fleet/detach.js';
-import {Driving} from '../../../fleet/driving.js';
-import {follow} from '../../../fleet/follow.js';
 import {
   CONFIG_OPTION,
   type FleetGiven,
@@ -25,10 +23,11 @@ import {
   withFleet,
 } from '../../../fleet/given.js';
 import {parseProbe, withinEach} from '../../../fleet/health.js';
+import {seeThrough} from '../../../fleet/see-through.js';
 import {labelsOf} from '../../../fleet/words.js';
-import {print, printJson, remark} from '../../../output.js';
+import {print, printJson} from '../../../output.js';
 import {POLICY_OPTIONS, type PolicyGiven, policyFor} from '../../../policy.js';
-import {Interrupted, interruption, signalStatus} from '../../../signals.js';
+import {interruption} from '../../../signals.js';
 import {parseDuration} from '../../../units.js';
 
 interface StartGiven extends FleetGiven, PolicyGiven {
@@ -111,24 +110,6 @@ async function begin(
   if (given.json) printJson({change: 'started', id, lock, epoch, sha256});
   else print(`roll-out ${id} of ${lock}: ${plan.bytes} bytes, sha256 ${sha256}, epoch ${epoch}`);
   return plan;
-}
-
-/** Drives and watches. Ctrl-C ends both, and not the roll-out. */
-async function seeThrough(
-  access: FleetAccess,
-  id: string,
-  given: StartGiven,
-  signal: AbortSignal,
-): Promise<number> {
-  try {
-    await using driving = new Driving(access);
-    driving.over.catch((error: Error) => remark(`not driven from here: ${error.message}`, given.json));
-    return await follow(access, id, {...given, signal});
-  } catch (error) {
-    if (!(error instanceof Interrupted)) throw error;
-    await sayDetached(access, id, given);
-    return signalStatus(error.signal);
-  }
 }
 
 export const startCommand: CommandSpec<StartGiven> = {
@@ -238,7 +219,7 @@ export const startCommand: CommandSpec<StartGiven> = {
     const {signal} = interrupted;
     return await withFleet(given, signal, async access => {
       const {id} = await begin(access, await toRequest(access, {file, content}, given), given, signal);
-      if (!given.detach) return await seeThrough(access, id, given, signal);
+      if (!given.detach) return await seeThrough(access, id, {...given, signal});
       await sayDetached(access, id, given);
       return EXIT.done;
     });

@@ -3,7 +3,7 @@ import {EXIT} from '../../../../errors.js';
 import {commandRollout} from '../../../../fleet/command-rollout.js';
 import type {Command} from '../../../../fleet/documents.js';
 import type {CommandSpec} from '../../../command.js';
-import {follow} from '../../../fleet/follow.js';
+import {sayDetached} from '../../../fleet/detach.js';
 import {
   CONFIG_OPTION,
   type FleetGiven,
@@ -12,6 +12,7 @@ import {
   STORE_EXITS,
   withFleet,
 } from '../../../fleet/given.js';
+import {seeThrough} from '../../../fleet/see-through.js';
 import {print, printJson} from '../../../output.js';
 import {interruption} from '../../../signals.js';
 
@@ -39,13 +40,16 @@ function stepIn(
     arguments: [['<id>', 'of the roll-out, as `locksmith fleet rollout status` shows it']],
     options: [
       REASON_OPTION,
-      {flags: '--follow', what: 'show how it goes on, until it has ended or is paused'},
+      {
+        flags: '--follow',
+        what: 'drive it, if nobody else does, and show how it goes on until it has ended or is paused',
+      },
       CONFIG_OPTION,
     ],
     examples: [[`locksmith fleet rollout ${name} ID --reason "${example}"`, effect]],
     about: `${about} Signed with our key ("sign" of the fleet file). With --json: the command, {"rollout", "seq", "command", "reason", "by", "at"}.`,
     exits: [
-      [0, 'whoever drives will do it; with --follow: it converged'],
+      [0, 'whoever drives will do it, and is named; with --follow: it converged'],
       [1, 'it has ended already; with --follow: it was stopped or rolled back'],
       [2, 'no such roll-out'],
       [75, 'with --follow: it is paused'],
@@ -59,8 +63,9 @@ function stepIn(
         const command = await commandRollout(access, id, name, given.reason, {signal});
         if (given.json) printJson(command);
         else print(`${name}: roll-out ${id} is told so: ${given.reason}`);
-        if (!given.follow) return EXIT.done;
-        return follow(access, id, {...given, signal, heard: command.seq});
+        if (given.follow) return await seeThrough(access, id, {...given, signal, heard: command.seq});
+        await sayDetached(access, id, given);
+        return EXIT.done;
       });
     },
   };
