@@ -58,9 +58,26 @@ export class HeardHolds {
    */
   async hear(hold: FleetHold, left: number): Promise<number> {
     const asked = sinceBoot();
-    const answer = this.#turn.then(async () => this.#hear(hold, asked + left));
-    this.#turn = answer.catch(() => undefined);
-    return (await answer) - sinceBoot();
+    return (await this.#inTurn(async () => this.#hear(hold, asked + left))) - sinceBoot();
+  }
+
+  /** It was ended before its time, and is not taken again. Rejects when that can not be remembered. */
+  async end(id: string): Promise<void> {
+    await this.#inTurn(async () => {
+      const known = await this.#read();
+      const now = sinceBoot();
+      if (!known.holds.some(hold => hold.id === id && hold.until > now)) return;
+      const holds = known.holds.map(hold =>
+        hold.id === id ? {...hold, until: Math.min(hold.until, now)} : hold,
+      );
+      await this.#write({...known, holds});
+    });
+  }
+
+  async #inTurn<T>(act: () => Promise<T>): Promise<T> {
+    const done = this.#turn.then(act);
+    this.#turn = done.catch(() => undefined);
+    return done;
   }
 
   /** Gives its end. */

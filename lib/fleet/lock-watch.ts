@@ -32,7 +32,7 @@ function toReport({name, state, owner, ...rest}: Verdict): LockReport | undefine
     state,
     summary,
     owner: owner ? {pid, node, uid, exe, purpose, since} : null,
-  } as LockReport;
+  };
 }
 
 /** All locks of a node, until it is disposed. */

@@ -106,10 +106,12 @@ export class NodeHolds {
     const id = lastOf(asked.key);
     const answer = new NodeAnswer(this.#parts, KEYS.holdAcknowledgement(id, node), asked.key);
     const not = await this.#holdAndSay(asked, answer);
+    await this.#forgo(asked);
     if (!not) return answer.takeBack();
     answer.say(this.#acknowledgement(id, {held: false, reason: not.why}), not.broken);
     if (!not.broken) {
       await aborted([asked.gone.signal, this.#ended]);
+      await this.#forgo(asked);
       if (asked.gone.signal.aborted) return answer.takeBack();
     }
     using bound = new Deadline(FAREWELL);
@@ -244,6 +246,16 @@ export class NodeHolds {
     await this.#recordEnd(hold, why, failure);
     if (failure !== undefined) return {why: `${why}; ${failure}`, broken: true};
     return gone.signal.aborted ? undefined : {why, broken: false};
+  }
+
+  /** When its key has gone, whoever shows it again is refused. */
+  async #forgo({key, gone}: Asked): Promise<void> {
+    if (!gone.signal.aborted) return;
+    try {
+      await this.#heard.end(lastOf(key));
+    } catch (error) {
+      this.#parts.tell({event: 'fleet-hold-not-remembered', key, error: (error as Error).message});
+    }
   }
 
   /** It has ended, whether that can be recorded or not. */

@@ -251,7 +251,7 @@ export class RolloutHere {
     if (reason !== this.#refused)
       await recordAfter(task, 'fleet-refused', epochOf(this.order), {reason, ...shown});
     this.#refused = reason;
-    task.report({state: 'REFUSED_HOT', reason, ...shown} as Said);
+    task.report({state: 'REFUSED_HOT', reason, ...shown});
     const done = new AbortController();
     const signal = AbortSignal.any([task.signal, done.signal]);
     try {

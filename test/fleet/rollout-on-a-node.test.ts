@@ -19,13 +19,15 @@ import {
   planOf,
   PREPARE,
   ROLL_BACK,
+  storeFor,
   TestFleet,
 } from '../helpers/fleet.js';
 
+const store = storeFor(test);
 const hash = (text: string) => sha256(Buffer.from(text));
 
 test('a node prepares, applies and rolls back, and reports and records each step', async t => {
-  const fleet = await TestFleet.start(t);
+  const fleet = await TestFleet.start(t, store());
   const {place} = await fleet.node();
   const plan = await fleet.announce(planOf());
   await fleet.order(plan, PREPARE);
@@ -57,7 +59,7 @@ test('a node prepares, applies and rolls back, and reports and records each step
 });
 
 test('a node that no cohort reaches yet, or that lacks a label, does nothing and says nothing', async t => {
-  const fleet = await TestFleet.start(t);
+  const fleet = await TestFleet.start(t, store());
   const {place, events} = await fleet.node({}, {labels: {zone: 'a'}});
   const elsewhere = await fleet.announce(planOf({id: 'r1', where: {zone: 'b'}}));
   await fleet.order(elsewhere, APPLY);
@@ -76,7 +78,7 @@ test('a node that no cohort reaches yet, or that lacks a label, does nothing and
 });
 
 test('a lock that is HOT refuses to prepare, names its owner, and prepares as soon as it is free', async t => {
-  const fleet = await TestFleet.start(t);
+  const fleet = await TestFleet.start(t, store());
   const {place} = await fleet.node();
   const config = await openScratch(place);
   const owned = await config.acquire({purpose: 'nightly'});
@@ -93,7 +95,7 @@ test('a lock that is HOT refuses to prepare, names its owner, and prepares as so
 });
 
 test('a ghost refuses, is never recovered by the agent, and does not matter any more once a person has', async t => {
-  const fleet = await TestFleet.start(t);
+  const fleet = await TestFleet.start(t, store());
   const {place, config, owner} = await orphan(t);
   await fleet.node({}, {}, place);
   const plan = await fleet.announce(planOf());
@@ -109,7 +111,7 @@ test('a ghost refuses, is never recovered by the agent, and does not matter any 
 });
 
 test('an owner that dies turns the refusal into one of the dead', async t => {
-  const fleet = await TestFleet.start(t);
+  const fleet = await TestFleet.start(t, store());
   const {place} = await fleet.node();
   const owner = await actor(t, place);
   await owner.do('begin-update', {content: NEW});
@@ -121,7 +123,7 @@ test('an owner that dies turns the refusal into one of the dead', async t => {
 });
 
 test('a lock that is taken after the node has prepared refuses to apply, and applies once it is free', async t => {
-  const fleet = await TestFleet.start(t);
+  const fleet = await TestFleet.start(t, store());
   const {place} = await fleet.node();
   const plan = await fleet.announce(planOf());
   await fleet.order(plan, PREPARE);
@@ -137,7 +139,7 @@ test('a lock that is taken after the node has prepared refuses to apply, and app
 });
 
 test('a node whose lock is on hold refuses to apply, and applies when the hold ends', async t => {
-  const fleet = await TestFleet.start(t);
+  const fleet = await TestFleet.start(t, store());
   const {place} = await fleet.node();
   const plan = await fleet.announce(planOf());
   const hold = await (await openScratch(place)).hold({for: 600_000});
@@ -148,7 +150,7 @@ test('a node whose lock is on hold refuses to apply, and applies when the hold e
 });
 
 test('a node without that lock fails and says so', async t => {
-  const fleet = await TestFleet.start(t);
+  const fleet = await TestFleet.start(t, store());
   await fleet.node();
   const plan = await fleet.announce(planOf({lock: 'other'}));
   await fleet.order(plan, PREPARE);
@@ -160,7 +162,7 @@ test('a node without that lock fails and says so', async t => {
 });
 
 test('a content that is missing, other than its hash, or too large fails, and changes nothing', async t => {
-  const fleet = await TestFleet.start(t);
+  const fleet = await TestFleet.start(t, store());
   const {place} = await fleet.node({}, {largest: 100});
   const cases: [Partial<Plan>, string | null, RegExp][] = [
     [{}, null, /blobs\/\w{64} is not in etcd: the content is missing/],
@@ -178,7 +180,7 @@ test('a content that is missing, other than its hash, or too large fails, and ch
 });
 
 test('the validator of the policy refuses a content before anybody owns the lock', async t => {
-  const fleet = await TestFleet.start(t);
+  const fleet = await TestFleet.start(t, store());
   const place = scratch(t);
   const policy = join(place.directory, 'policy');
   mkdirSync(policy, {mode: 0o755});
@@ -197,7 +199,7 @@ test('the validator of the policy refuses a content before anybody owns the lock
 });
 
 test('a roll-back of a node that never applied changes nothing', async t => {
-  const fleet = await TestFleet.start(t);
+  const fleet = await TestFleet.start(t, store());
   const {place} = await fleet.node();
   const plan = await fleet.announce(planOf());
   const before = statSync(place.file).ino;
@@ -207,7 +209,7 @@ test('a roll-back of a node that never applied changes nothing', async t => {
 });
 
 test('a content that somebody else has changed since is not overwritten by a roll-back', async t => {
-  const fleet = await TestFleet.start(t);
+  const fleet = await TestFleet.start(t, store());
   const {place} = await fleet.node();
   const plan = await fleet.announce(planOf());
   await fleet.order(plan, APPLY);
@@ -223,7 +225,7 @@ test('a content that somebody else has changed since is not overwritten by a rol
 });
 
 test('an agent that begins anew finds what is applied, and renames nothing again', async t => {
-  const fleet = await TestFleet.start(t);
+  const fleet = await TestFleet.start(t, store());
   const first = await fleet.node();
   const plan = await fleet.announce(planOf());
   await fleet.order(plan, APPLY);
@@ -244,7 +246,7 @@ test('an agent that begins anew finds what is applied, and renames nothing again
 });
 
 test('a node that comes late does what the order in force says', async t => {
-  const fleet = await TestFleet.start(t);
+  const fleet = await TestFleet.start(t, store());
   const plan = await fleet.announce(planOf());
   await fleet.order(plan, {...APPLY, turn: 4});
   const {agent, place} = await fleet.node();
@@ -256,7 +258,7 @@ test('a node that comes late does what the order in force says', async t => {
 });
 
 test('another order cuts a soak short; one that asks the same lets it go on', async t => {
-  const fleet = await TestFleet.start(t);
+  const fleet = await TestFleet.start(t, store());
   const {place, events} = await fleet.node();
   const plan = await fleet.announce(planOf({soak: 600_000}));
   await fleet.order(plan, APPLY);
@@ -269,7 +271,7 @@ test('another order cuts a soak short; one that asks the same lets it go on', as
 });
 
 test('the next roll-out replaces the one before, and its roll-back brings back what that one brought', async t => {
-  const fleet = await TestFleet.start(t);
+  const fleet = await TestFleet.start(t, store());
   const {place} = await fleet.node();
   await fleet.order(await fleet.announce(planOf()), APPLY);
   await fleet.applied();
@@ -283,7 +285,7 @@ test('the next roll-out replaces the one before, and its roll-back brings back w
 });
 
 test('a node that is not well says why, and keeps the content until it is told otherwise', async t => {
-  const fleet = await TestFleet.start(t);
+  const fleet = await TestFleet.start(t, store());
   const {place} = await fleet.node();
   const ill = await fleet.announce(
     planOf({soak: 600_000, health: [{kind: 'command', command: 'echo dry >&2; false', within: 60_000}]}),

@@ -1,10 +1,12 @@
 /** How does a test play the rest of a fleet for an agent? It signs plans and orders, and hears what nodes report. */
+import {randomUUID} from 'node:crypto';
 import {EventEmitter, once} from 'node:events';
+import type {ExecutionContext, TestFn} from 'ava';
 import {LockError} from '../../lib/errors.js';
 import {Agent, type AgentOptions} from '../../lib/fleet/agent.js';
 import type {FleetConfig} from '../../lib/fleet/config.js';
 import type {NodeReport, Order, Plan, Registration} from '../../lib/fleet/documents.js';
-import type {Etcd} from '../../lib/fleet/etcd/etcd.js';
+import {Etcd, type EtcdOptions} from '../../lib/fleet/etcd/etcd.js';
 import type {Mirror} from '../../lib/fleet/etcd/mirror.js';
 import type {Session} from '../../lib/fleet/etcd/session.js';
 import {KEYS} from '../../lib/fleet/keys.js';
@@ -14,6 +16,9 @@ import {sha256} from '../../lib/lock/update.js';
 import {system} from '../../lib/os/system.js';
 import {type AuditRecord, auditRecords} from '../../lib/recovery/audit.js';
 import {PREFIX, startEtcd, type TestEtcd} from './etcd.js';
+import {fixture} from './native.js';
+import {startProgram} from './program.js';
+import type {Started} from './started.js';
 import {type Ends, NEW, openScratch, type Scratch, scratch} from './scratch.js';
 
 export const LOCK = 'aim_lock_config';
@@ -71,6 +76,19 @@ export const PREPARE = {prepareUpTo: ALL} as const;
 export const APPLY = {prepareUpTo: ALL, applyUpTo: ALL} as const;
 export const ROLL_BACK = {rollBack: true} as const;
 
+/** One store for all tests of a file that do not hurt it. */
+export function storeFor(test: TestFn): () => TestEtcd {
+  const teardowns: (() => unknown)[] = [];
+  let store: TestEtcd | undefined;
+  test.before(async () => {
+    store = await startEtcd({teardown: end => teardowns.unshift(end)});
+  });
+  test.after.always(async () => {
+    for (const end of teardowns) await end();
+  });
+  return () => store as TestEtcd;
+}
+
 /** An agent, its lock, and what it told. */
 export interface TestNode {
   readonly place: Scratch;
@@ -84,21 +102,27 @@ export class TestFleet {
   readonly store: TestEtcd;
   readonly etcd: Etcd;
   readonly #t: Ends;
+  readonly #options: EtcdOptions;
   readonly #session: Session;
   readonly #changes = new EventEmitter().setMaxListeners(0);
   #mirror: Mirror | undefined;
 
-  private constructor(t: Ends, store: TestEtcd, etcd: Etcd, session: Session) {
+  private constructor(t: Ends, store: TestEtcd, options: EtcdOptions, etcd: Etcd, session: Session) {
     this.#t = t;
     this.store = store;
+    this.#options = options;
     this.etcd = etcd;
     this.#session = session;
   }
 
-  static async start(t: Ends): Promise<TestFleet> {
-    const store = await startEtcd(t);
-    const etcd = await store.connect();
-    const fleet = new TestFleet(t, store, etcd, await etcd.session({ttl: 600}));
+  /** In a store of its own, or beside other fleets. */
+  static async start(t: Ends, store?: TestEtcd): Promise<TestFleet> {
+    const there = store ?? (await startEtcd(t));
+    const prefix = `${PREFIX}${randomUUID()}/`;
+    const options = {endpoints: there.endpoints, prefix};
+    const etcd = await Etcd.connect(options);
+    t.teardown(() => etcd.close());
+    const fleet = new TestFleet(t, there, options, etcd, await etcd.session({ttl: 600}));
     fleet.#mirror = await etcd.mirror('', {onChanges: () => fleet.#changes.emit('change')});
     return fleet;
   }
@@ -130,7 +154,7 @@ export class TestFleet {
       fleet: 'test',
       node: NODE,
       labels: {},
-      etcd: {endpoints: this.store.endpoints, prefix: PREFIX},
+      etcd: this.#options,
       operators: {keys: [operator.trusted], atLeast: 1},
       drivers: {keys: [driver.trusted], atLeast: 1},
       unsignedCommands: false,
@@ -171,17 +195,28 @@ export class TestFleet {
     return {place, options, agent, events};
   }
 
+  /** The same as a program of its own, which is killed with the test, or kills or stops itself at a step. */
+  program(
+    t: ExecutionContext,
+    place: Scratch,
+    at: {readonly killAt?: string; readonly stopAt?: string; readonly ttl?: number},
+  ): Started {
+    const keys = {operator: operator.publicKey, driver: driver.publicKey};
+    const facts = {place, node: NODE, etcd: this.#options, keys, ...at};
+    return startProgram(t, process.execPath, fixture('fleet-agent'), JSON.stringify(facts));
+  }
+
   report(rollout = 'r1', node = NODE): NodeReport | undefined {
-    return this.#json<NodeReport>(KEYS.report(rollout, node));
+    return this.#json(KEYS.report(rollout, node)) as NodeReport | undefined;
   }
 
   registration(node = NODE): Registration | undefined {
-    return this.#json<Registration>(KEYS.node(node));
+    return this.#json(KEYS.node(node)) as Registration | undefined;
   }
 
-  #json<T>(key: string): T | undefined {
+  #json(key: string): unknown {
     const entry = this.#mirror?.entries.get(key);
-    return entry && (JSON.parse(entry.value.toString()) as T);
+    return entry && JSON.parse(entry.value.toString());
   }
 
   /** Resolves with what it gives as soon as that is something, at once or after a change in the store. */
