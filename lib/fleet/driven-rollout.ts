@@ -233,7 +233,7 @@ export class DrivenRollout {
       fleet,
       rollout: this.#id,
       lock,
-      epoch: rollBack ? epoch + 1 : epoch,
+      epoch,
       turn: next.turn,
       prepareUpTo: next.prepareUpTo,
       applyUpTo: next.applyUpTo,

@@ -74,7 +74,9 @@ class LockOrders {
     const {config, system, tell} = this.#shared.parts;
     try {
       const order = readOrder(config, this.#lock, value);
-      return {order, wanted: wantedOf(config, this.#lock, order), value};
+      const wanted = wantedOf(config, this.#lock, order);
+      tell({event: 'order', lock: this.#lock, rollout: order.rollout, turn: order.turn, wanted});
+      return {order, wanted, value};
     } catch (error) {
       const reason = (error as Error).message;
       const claimed = claimedOrder(this.#lock, value);
