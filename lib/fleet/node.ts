@@ -42,5 +42,5 @@ export interface NodeParts {
   /** Aborts when the agent ends. */
   readonly signal: AbortSignal;
   readonly hold: HoldLock;
-  tell(event: NodeEvent): void;
+  readonly tell: (event: NodeEvent) => void;
 }

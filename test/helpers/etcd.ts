@@ -70,7 +70,10 @@ export class TestMember {
     const child = spawn('etcd', [...this.#args, ...options], {stdio: ['pipe', 'pipe', 'pipe']});
     const started = new Started(child);
     this.#process = started;
-    this.#t.teardown(() => started.kill());
+    this.#t.teardown(async () => {
+      child.kill('SIGKILL');
+      await started.ended;
+    });
     const early = started.ended.then(({stderr}) => {
       throw new Error(`etcd ended before it was ready: ${stderr}`);
     });
@@ -115,11 +118,11 @@ export class TestEtcd {
     await Promise.all(this.members.map(member => member.start(...this.#cluster)));
   }
 
-  /** A client; closed when the test has ended. */
-  async connect(options: Partial<EtcdOptions> = {}): Promise<Etcd> {
+  /** A client; closed when the test has ended, or what the store was started for. */
+  async connect(options: Partial<EtcdOptions> = {}, t: Ends = this.#t): Promise<Etcd> {
     const tls = this.#setting.certificates?.tls;
     const etcd = await Etcd.connect({endpoints: this.endpoints, prefix: PREFIX, tls, ...options});
-    this.#t.teardown(() => etcd.close());
+    t.teardown(() => etcd.close());
     return etcd;
   }
 
@@ -160,6 +163,19 @@ export class TestEtcd {
 interface Told {
   readonly Endpoint: string;
   readonly Status: {readonly header: {readonly member_id: number}; readonly leader: number};
+}
+
+/** Things that end in the order in which tests end them: the last first. For a store that the tests of a file share. */
+export class Shared implements Ends {
+  readonly #ends: (() => unknown)[] = [];
+
+  teardown(end: () => unknown): void {
+    this.#ends.unshift(end);
+  }
+
+  async end(): Promise<void> {
+    for (const end of this.#ends.splice(0)) await end();
+  }
 }
 
 /** Starts a cluster and waits until it serves clients; it is killed with the test. */

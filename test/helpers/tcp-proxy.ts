@@ -3,7 +3,7 @@ import {once} from 'node:events';
 import {type AddressInfo, connect, createServer, type Server, type Socket} from 'node:net';
 import type {Ends} from './scratch.js';
 
-/** What becomes of bytes: they pass, go lost, or wait until they may pass. */
+/** What becomes of bytes: they pass, go lost, or are held until they are released; what comes behind those goes lost. */
 type Fate = 'pass' | 'lose' | 'hold';
 
 interface Pair {
@@ -15,7 +15,7 @@ interface Pair {
 export class TcpProxy {
   readonly #server: Server;
   readonly #pairs = new Set<Pair>();
-  readonly #held: (() => void)[] = [];
+  readonly #held: (() => Promise<unknown>)[] = [];
   /** From the client to the server, and back. */
   requests: Fate = 'pass';
   answers: Fate = 'pass';
@@ -64,7 +64,11 @@ export class TcpProxy {
   /** New connections pass again; the old ones have lost bytes, and are of no use. */
   pass(): void {
     this.requests = this.answers = 'pass';
-    for (const go of this.#held.splice(0)) go();
+  }
+
+  /** Requests that were held arrive; resolves when each is answered, which nobody hears. */
+  async release(): Promise<void> {
+    await Promise.all(this.#held.splice(0).map(arrive => arrive()));
   }
 
   close(): void {
@@ -75,14 +79,14 @@ export class TcpProxy {
   #connect(near: Socket, far: Socket): void {
     const pair = {near, far};
     this.#pairs.add(pair);
-    // Bytes of a stream that has lost some would be another fault than silence.
+    // What comes behind bytes that went lost would be another fault than silence.
     const lost = {requests: false, answers: false};
     const forward = (way: 'requests' | 'answers', bytes: Buffer, to: Socket) => {
       if (way === 'requests') this.onRequest?.(bytes);
-      lost[way] ||= this[way] === 'lose';
       if (lost[way]) return;
-      if (this[way] === 'hold' || this.#held.length > 0) this.#held.push(() => to.write(bytes));
-      else to.write(bytes);
+      lost[way] = this[way] !== 'pass';
+      if (this[way] === 'pass') to.write(bytes);
+      if (this[way] === 'hold') this.#held.push(() => (to.write(bytes), once(to, 'data')));
     };
     near.on('data', (bytes: Buffer) => forward('requests', bytes, far));
     far.on('data', (bytes: Buffer) => forward('answers', bytes, near));
