@@ -7,12 +7,13 @@ import type {System} from '../os/system.js';
 import {constants, mkdirSync} from 'node:fs';
 import {join} from 'node:path';
 import type {FleetConfig} from './config.js';
-import {Etcd} from './etcd/etcd.js';
+import {Etcd, type KeyValue} from './etcd/etcd.js';
 import type {Mirror} from './etcd/mirror.js';
 import type {Session} from './etcd/session.js';
 import {KEYS, NOW} from './keys.js';
 import {LockWatch} from './lock-watch.js';
 import type {HoldLock, NodeEvent, NodeParts} from './node.js';
+import {NodeHolds} from './node-holds.js';
 import {NodeRollouts} from './node-rollouts.js';
 import {fleetDirectory} from './node-state.js';
 import {recoverOwnOrphans} from './own-orphans.js';
@@ -59,6 +60,7 @@ export class Agent implements AsyncDisposable {
   readonly #ends = new AbortController();
   readonly #parts: NodeParts;
   readonly #rollouts: NodeRollouts;
+  readonly #holds: NodeHolds;
   readonly #watch: LockWatch;
   readonly #since: string;
   #session: Session | undefined;
@@ -82,6 +84,7 @@ export class Agent implements AsyncDisposable {
     const session = () => this.#nextSession();
     this.#parts = {config, version, system, roots, etcd, session, signal, hold, tell};
     this.#rollouts = new NodeRollouts(this.#parts, fence);
+    this.#holds = new NodeHolds(this.#parts);
     this.#watch = new LockWatch(system, roots, () => this.#renew());
   }
 
@@ -115,17 +118,18 @@ export class Agent implements AsyncDisposable {
     this.#adopt(await this.#openSession(signal));
     this.#mirror = await this.#etcd.mirror(NOW, {
       onChanges: changes => {
-        for (const {key, value} of changes) this.#take(key, value?.value);
+        for (const {key, value} of changes) this.#take(key, value);
       },
       onStanding: ({current, why}) => this.#tell({event: current ? 'current' : 'cut-off', why}),
       signal: this.#ends.signal,
     });
-    for (const [key, {value}] of this.#mirror.entries) this.#take(key, value);
+    for (const [key, value] of this.#mirror.entries) this.#take(key, value);
     this.#keeping = this.#keep();
   }
 
-  #take(key: string, value: Buffer | undefined): void {
-    if (key.startsWith(KEYS.orders)) this.#rollouts.take(key, value);
+  #take(key: string, value: KeyValue | undefined): void {
+    if (key.startsWith(KEYS.orders)) this.#rollouts.take(key, value?.value);
+    else if (key.startsWith(KEYS.holds)) this.#holds.take(key, value?.value, value?.lease ?? '0');
   }
 
   /** A session in which this node is registered. */
@@ -229,7 +233,7 @@ export class Agent implements AsyncDisposable {
   /** Cuts short what is under way, but for a rename; says good-bye to the fleet. A second call does nothing. */
   async end(): Promise<void> {
     if (this.#ends.signal.aborted) return;
-    await this.#rollouts.end();
+    await Promise.all([this.#rollouts.end(), this.#holds.end()]);
     this.#watch[Symbol.dispose]();
     this.#ends.abort(new DOMException('the agent ends', 'AbortError'));
     this.#waiting.promise.catch(() => undefined);
