@@ -40,7 +40,7 @@ const TOKEN = /invalid auth token|revision of auth store is old/;
 /** What etcd has refused without doing anything, by the words of its answer, else by its status. */
 const REFUSALS: readonly (readonly [words: RegExp, code: ErrorCode])[] = [
   [/database space exceeded/, 'ERR_STORE_FULL'],
-  [/request is too large/, 'ERR_TOO_LARGE'],
+  [/request is too large|message larger than/i, 'ERR_TOO_LARGE'],
   [/authentication|permission denied|user name|password/, 'ERR_STORE_REFUSED'],
 ];
 
