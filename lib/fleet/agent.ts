@@ -19,7 +19,7 @@ import {fleetDirectory} from './node-state.js';
 import {recoverOwnOrphans} from './own-orphans.js';
 import {pause, unlessAborted} from './pause.js';
 import {backOff, isPassing} from './reach.js';
-import {describeNode, register, unregister} from './registration.js';
+import {describeNode, register} from './registration.js';
 import type {Fence} from './reservation.js';
 
 export interface AgentOptions {
@@ -240,8 +240,7 @@ export class Agent implements AsyncDisposable {
     this.#mirror?.close();
     await this.#keeping;
     await this.#renewing;
-    if (this.#session && !this.#session.signal.aborted)
-      await unregister(this.#session, this.#options.config.node);
+    // With its lease goes the registration.
     await this.#session?.close().catch(ignoreStore);
     if (!this.#options.etcd) await this.#etcd.close();
     this.#node.close();
