@@ -180,7 +180,12 @@ async function takeLock(scene: Scene, {place}: ChaosNode): Promise<void> {
   await aWhile(scene);
   if (scene.random.next() < 0.5) await somebody.do('release');
   await somebody.kill();
-  const config = await openConfigLock(place.file, place.roots);
+  await recoverAnyway(place);
+}
+
+/** As a person does; there may be nothing to recover, or somebody is faster. */
+async function recoverAnyway({file, roots}: Scratch): Promise<void> {
+  const config = await openConfigLock(file, roots);
   await config.recover().catch((error: unknown) => {
     if (!isLockError(error)) throw error;
   });
@@ -260,7 +265,10 @@ async function attend(scene: Scene, access: FleetAccess, id: string, signal: Abo
   for await (const view of followRollout(access, id, {signal})) {
     const phase = view.state?.phase;
     if (phase === undefined) continue;
-    if (hasEnded(phase)) return phase;
+    if (hasEnded(phase)) {
+      scene.say(`${view.plan?.reason}: ${phase} ${view.state?.reason ?? ''}`);
+      return phase;
+    }
     if (phase === 'paused') {
       await pause(random.between(100, 3000));
       const command = random.weighted([
@@ -313,7 +321,6 @@ async function operate(scene: Scene, until: number): Promise<Record<string, numb
   const ends: Record<string, number> = {};
   for (let number = 1; monotonic() < until; number++) {
     const phase = await rollOut(scene, request(scene, number));
-    scene.say(`roll-out ${number}: ${phase}`);
     ends[phase] = (ends[phase] ?? 0) + 1;
   }
   return ends;
@@ -358,6 +365,7 @@ export async function runChaos(t: Ends, options: ChaosOptions): Promise<ChaosRes
   ]);
   say('everything is left alone now');
   await everybodyIsBack(scene);
+  for (const {place} of nodes) await recoverAnyway(place);
   const phase = await rollOut(scene, {...request(scene, 0), canary: 1, steps: [100], maxFailed: 0});
   ends[phase] = (ends[phase] ?? 0) + 1;
   for (const {agent} of nodes) await agent.end();
