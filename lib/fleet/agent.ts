@@ -19,7 +19,7 @@ import {fleetDirectory} from './node-state.js';
 import {recoverOwnOrphans} from './own-orphans.js';
 import {pause, unlessAborted} from './pause.js';
 import {backOff, isPassing} from './reach.js';
-import {describeNode, register, unregister} from './registration.js';
+import {describeNode, register} from './registration.js';
 import type {Fence} from './reservation.js';
 
 export interface AgentOptions {
@@ -127,9 +127,9 @@ export class Agent implements AsyncDisposable {
     this.#keeping = this.#keep();
   }
 
-  #take(key: string, found: KeyValue | undefined): void {
-    if (key.startsWith(KEYS.orders)) this.#rollouts.take(key, found?.value);
-    if (key.startsWith(KEYS.holds)) this.#holds.take(key, found?.value, found?.lease ?? '0');
+  #take(key: string, value: KeyValue | undefined): void {
+    if (key.startsWith(KEYS.orders)) this.#rollouts.take(key, value?.value);
+    else if (key.startsWith(KEYS.holds)) this.#holds.take(key, value?.value, value?.lease ?? '0');
   }
 
   /** A session in which this node is registered. */
@@ -240,8 +240,7 @@ export class Agent implements AsyncDisposable {
     this.#mirror?.close();
     await this.#keeping;
     await this.#renewing;
-    if (this.#session && !this.#session.signal.aborted)
-      await unregister(this.#session, this.#options.config.node);
+    // With its lease goes the registration.
     await this.#session?.close().catch(ignoreStore);
     if (!this.#options.etcd) await this.#etcd.close();
     this.#node.close();

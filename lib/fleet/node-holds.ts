@@ -64,7 +64,7 @@ export class NodeHolds {
   constructor(parts: NodeParts) {
     this.#parts = parts;
     this.#ended = AbortSignal.any([this.#ending.signal, parts.signal]);
-    this.#heard = new HeardHolds(join(parts.roots.state, 'fleet', 'holds.json'), parts.system);
+    this.#heard = new HeardHolds(join(parts.roots.state, 'fleet', 'holds'), parts.system);
   }
 
   /** A key below `now/holds/` is there (`lease`: its own), or has gone (undefined). Never throws; what happens is told. */

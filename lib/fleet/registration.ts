@@ -1,5 +1,5 @@
 /** Who is this node, for the fleet? Its registration, which lasts as long as its session, and what remains known of it afterwards. */
-import {isLockError, LockError} from '../errors.js';
+import {LockError} from '../errors.js';
 import {type KnownNode, parseDocument, registration, type Registration} from './documents.js';
 import type {KeyValue} from './etcd/etcd.js';
 import type {Session} from './etcd/session.js';
@@ -72,14 +72,5 @@ export async function register(
       {signal},
     );
     if (applied) return;
-  }
-}
-
-/** Takes the registration back; a session that is lost has no more. */
-export async function unregister(session: Session, node: string): Promise<void> {
-  try {
-    await session.transact({when: [], then: [{delete: KEYS.node(node)}]});
-  } catch (error) {
-    if (!isLockError(error)) throw error;
   }
 }

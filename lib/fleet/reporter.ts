@@ -51,10 +51,13 @@ export class Reporter {
     const session = await this.#parts.session();
     const report = this.#waiting.get(rollout);
     if (!report) return;
-    const {applied} = await session.transact({
-      when: [{key: KEYS.plan(rollout), exists: true}],
-      then: [{put: KEYS.report(rollout, report.node), value: JSON.stringify(report)}],
-    });
+    const {applied} = await session.transact(
+      {
+        when: [{key: KEYS.plan(rollout), exists: true}],
+        then: [{put: KEYS.report(rollout, report.node), value: JSON.stringify(report)}],
+      },
+      {signal: this.#parts.signal},
+    );
     if (!applied) this.#parts.tell({event: 'report-unwanted', rollout});
     if (this.#waiting.get(rollout) === report) this.#waiting.delete(rollout);
     else await this.#send(rollout);

@@ -9,12 +9,16 @@ type Fate = 'pass' | 'lose' | 'hold';
 interface Pair {
   readonly near: Socket;
   readonly far: Socket;
+  /** What the client sent first. */
+  first: string;
 }
 
 /** To one port. */
 export class TcpProxy {
   readonly #server: Server;
   readonly #pairs = new Set<Pair>();
+  #refuses = false;
+  #refused: RegExp | undefined;
   readonly #held: (() => Promise<unknown>)[] = [];
   /** From the client to the server, and back. */
   requests: Fate = 'pass';
@@ -56,6 +60,18 @@ export class TcpProxy {
     }
   }
 
+  /** They end, and no other comes about. */
+  refuse(): void {
+    this.#refuses = true;
+    this.cut();
+  }
+
+  /** The same for those whose first request has these words. */
+  refuseFrom(words: RegExp): void {
+    this.#refused = words;
+    for (const pair of this.#pairs) if (words.test(pair.first)) pair.near.destroy();
+  }
+
   /** Nothing comes through any more, and nobody is told. */
   blackHole(): void {
     this.requests = this.answers = 'lose';
@@ -64,6 +80,7 @@ export class TcpProxy {
   /** New connections pass again; the old ones have lost bytes, and are of no use. */
   pass(): void {
     this.requests = this.answers = 'pass';
+    this.#refuses = false;
   }
 
   /** Requests that were held arrive; resolves when each is answered, which nobody hears. */
@@ -77,7 +94,8 @@ export class TcpProxy {
   }
 
   #connect(near: Socket, far: Socket): void {
-    const pair = {near, far};
+    if (this.#refuses) near.destroy();
+    const pair = {near, far, first: ''};
     this.#pairs.add(pair);
     // What comes behind bytes that went lost would be another fault than silence.
     const lost = {requests: false, answers: false};
@@ -88,7 +106,11 @@ export class TcpProxy {
       if (this[way] === 'pass') to.write(bytes);
       if (this[way] === 'hold') this.#held.push(() => (to.write(bytes), once(to, 'data')));
     };
-    near.on('data', (bytes: Buffer) => forward('requests', bytes, far));
+    near.on('data', (bytes: Buffer) => {
+      pair.first ||= bytes.toString('latin1');
+      if (this.#refused?.test(pair.first)) near.destroy();
+      else forward('requests', bytes, far);
+    });
     far.on('data', (bytes: Buffer) => forward('answers', bytes, near));
     for (const socket of [near, far]) {
       socket.setNoDelay(true);

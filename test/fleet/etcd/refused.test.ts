@@ -11,7 +11,7 @@ const NOBODY = 'http://127.0.0.1:1';
 
 test('members that do not answer are named, with what each said', async t => {
   const endpoints = [NOBODY, 'http://127.0.0.1:2'];
-  const connecting = Etcd.connect({endpoints, prefix: PREFIX, timeout: 500});
+  const connecting = Etcd.connect({endpoints, prefix: PREFIX, timeout: 3000});
   const error = await t.throwsAsync<LockError>(connecting, {code: 'ERR_STORE_UNREACHABLE'});
   for (const port of [1, 2])
     t.true(error?.message.includes(`:${port} (connect ECONNREFUSED 127.0.0.1:${port})`));
