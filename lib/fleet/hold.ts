@@ -9,6 +9,7 @@ import {whereText} from './cohort.js';
 import type {Envelope, FleetHold, HoldAcknowledgement} from './documents.js';
 import {HoldAnswers} from './hold-answers.js';
 import {type HoldScope, holdScope} from './hold-scope.js';
+import {leaseSeconds, operatorsTime} from './hold-time.js';
 import {KEYS} from './keys.js';
 import {seal} from './signing.js';
 
@@ -90,7 +91,7 @@ export class FleetHeld implements AsyncDisposable {
     return missingOf(scope, answers, hold);
   }
 
-  /** Milliseconds that all of them hold still at least, on our own clock. */
+  /** Milliseconds that all of them hold still at least, on our own clock: a little less than what was asked for. */
   remaining(): number {
     return this.#released || this.signal.aborted ? 0 : this.#standing.deadline.remaining();
   }
@@ -186,10 +187,7 @@ function sealed({config}: FleetAccess, hold: FleetHold): Envelope {
   );
 }
 
-/**
- * Writes it under a lease of its own. etcd counts in whole seconds, and tells the nodes what is left rounded down: a second more makes that nobody
- * goes on before `for` is over on our clock.
- */
+/** Writes it under a lease of its own, and counts from before that. */
 async function stand(
   access: FleetAccess,
   envelope: Envelope,
@@ -198,8 +196,8 @@ async function stand(
   {signal, onAnswer}: FleetHoldOptions,
 ): Promise<Standing> {
   const {etcd, session} = access;
-  const deadline = new Deadline(hold.for);
-  const {id: lease} = await etcd.grantLease(Math.ceil(hold.for / 1000) + 1, {signal});
+  const deadline = new Deadline(operatorsTime(hold));
+  const {id: lease} = await etcd.grantLease(leaseSeconds(hold), {signal});
   const answers = new HoldAnswers(onAnswer);
   const standing = {access, hold, scope, lease, deadline, answers};
   try {
@@ -227,7 +225,7 @@ async function giveUp(standing: Standing, why: unknown): Promise<unknown> {
 /** Rejects as the store does. */
 async function end({access, hold, lease, deadline, answers}: Standing): Promise<FleetReleased> {
   const {id, lock} = hold;
-  const left = Math.ceil(deadline.remaining() / 1000) + 2;
+  const left = Math.ceil(deadline.remaining() / 1000) + leaseSeconds(hold) - Math.floor(hold.for / 1000);
   deadline.cancel();
   try {
     const held = answers.release();

@@ -8,6 +8,7 @@ import {findConfigLock} from '../recovery/guarded-config.js';
 import {matches} from './cohort.js';
 import {type FleetHold, fleetHold, type HoldAcknowledgement} from './documents.js';
 import {HeardHolds} from './heard-holds.js';
+import {nodesTime} from './hold-time.js';
 import {KEYS, lastOf} from './keys.js';
 import type {NodeHold, NodeParts} from './node.js';
 import {NodeAnswer} from './node-answer.js';
@@ -15,6 +16,9 @@ import {unseal} from './signing.js';
 
 /** Milliseconds for the store to hear that we end. */
 const FAREWELL = 2000;
+
+/** Milliseconds that the hold of this node may end before we think so. */
+const NEAR = 100;
 
 /** What stands in the store. */
 interface Asked {
@@ -157,17 +161,11 @@ export class NodeHolds {
     );
   }
 
-  /** Its end on our own clock. Counted from before we ask, so that we are never later than the store. */
-  async #bound({lease, key, gone}: Asked, hold: FleetHold): Promise<number> {
-    const {etcd} = this.#parts;
-    const asked = monotonic();
-    const lasts = lease === '0' ? undefined : await etcd.leaseRemaining(lease, {signal: gone.signal});
-    if (lasts === undefined)
-      throw new LockError('ERR_HOLD_EXPIRED', `${key} has no lease that lasts: nothing bounds it`, {
-        lock: hold.lock,
-      });
-    const left = asked + Math.min(lasts, hold.for) - monotonic();
-    return monotonic() + (await this.#heard.hear(hold, left));
+  /** Its end on our own clock. */
+  async #bound({lease, gone}: Asked, hold: FleetHold): Promise<number> {
+    const left = await nodesTime(this.#parts.etcd, lease, hold, gone.signal);
+    const may = await this.#heard.hear(hold, left);
+    return monotonic() + may;
   }
 
   async #hold(asked: Asked, hold: FleetHold): Promise<InForce> {
@@ -235,7 +233,7 @@ export class NodeHolds {
       ? 'it was ended'
       : this.#ended.aborted
         ? 'the agent ends'
-        : clock.expired
+        : clock.remaining() < NEAR
           ? 'its time is over'
           : 'the hold of this node has ended before its time';
     const failure = await kept.release().then(

@@ -122,7 +122,8 @@ test('a proposal goes with whoever asks, and what is none is said', async t => {
   const asked = gatherApprovals(access, seal(COMMAND, [signingKey(alice)]), 'command', {onWaiting});
   const refused = t.throwsAsync(asked);
   const proposal = await id;
-  const envelope = JSON.stringify(seal({...COMMAND, seq: 2}, [signingKey(alice)]));
+  const another: Command = {...COMMAND, seq: 2};
+  const envelope = JSON.stringify(seal(another, [signingKey(alice)]));
   const unsigned = JSON.stringify(seal(COMMAND, [signingKey(carol)]));
   await second.session.transact({
     when: [],
@@ -152,7 +153,8 @@ test('a signature of another document, or of another kind, is none of this one',
   const sealed = seal(COMMAND, [signingKey(alice)]);
   const asked = gatherApprovals(access, sealed, 'command', {onWaiting});
   const key = KEYS.proposal(await id);
-  const other = seal({...COMMAND, command: 'pause'}, [signingKey(alice), signingKey(bob)]);
+  const pausing: Command = {...COMMAND, command: 'pause'};
+  const other = seal(pausing, [signingKey(alice), signingKey(bob)]);
   for (const wrong of [other, cosign(sealed, 'plan', signingKey(bob))])
     await access.session.transact({when: [], then: [{put: key, value: JSON.stringify(wrong)}]});
   await access.session.transact({when: [], then: [{put: key, value: JSON.stringify(sealed)}]});
