@@ -88,6 +88,7 @@ export const order = z.object({
   fleet: memberName,
   rollout: id,
   lock: lockName,
+  /** That of the plan; who rolls back does so at the one above. */
   epoch,
   /** Counts the orders of a roll-out; a node that was refused tries again at a higher one. */
   turn: z.int().min(1),

@@ -226,7 +226,6 @@ export class DrivenRollout {
   #putOrder({epoch, lock}: Plan, state: RolloutState, next: NextState): Operation[] {
     if (next.turn === state.turn) return [];
     const {fleet, drive} = this.#lead.config;
-    const rollBack = next.phase === 'rolling-back' || next.phase === 'rolled-back';
     const order: Order = {
       v: 1,
       kind: 'order',
@@ -237,7 +236,7 @@ export class DrivenRollout {
       turn: next.turn,
       prepareUpTo: next.prepareUpTo,
       applyUpTo: next.applyUpTo,
-      rollBack,
+      rollBack: next.phase === 'rolling-back' || next.phase === 'rolled-back',
     };
     return [{put: KEYS.order(lock), value: JSON.stringify(seal(order, drive ? [drive] : []))}];
   }

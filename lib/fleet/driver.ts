@@ -94,11 +94,16 @@ export class Driver {
   async #term(): Promise<void> {
     const {signal: ours, ttl} = this.#options;
     await this.#copy.whenCurrent(ours);
-    await using session = await this.#access.etcd.session({ttl, signal: ours});
-    const signal = AbortSignal.any([ours, session.signal]);
-    const createRevision = await this.#win(session, signal);
-    this.#tell({event: 'leading', createRevision});
-    await this.#drive(this.#leadWith(session, createRevision, signal));
+    const session = await this.#access.etcd.session({ttl, signal: ours});
+    try {
+      const signal = AbortSignal.any([ours, session.signal]);
+      const createRevision = await this.#win(session, signal);
+      this.#tell({event: 'leading', createRevision});
+      await this.#drive(this.#leadWith(session, createRevision, signal));
+    } finally {
+      // Its lease ends by itself in any case.
+      await session.close().catch((error: unknown) => this.#tell({event: 'lost', error}));
+    }
   }
 
   /** The revision at which we became the leader. */

@@ -170,14 +170,14 @@ function those(how: How, {members, state, plan}: Walk, before: RolloutState): st
     .map(({node}) => node);
 }
 
-const BACK = ['rolling-back', 'rolled-back'];
+const BACK = new Set(['rolling-back', 'rolled-back']);
 
 function checkStep(t: ExecutionContext, walk: Walk, before: RolloutState): void {
   const {state, plan} = walk;
   const where = JSON.stringify({before, state, plan});
   rolloutState.parse(state);
   t.true(!hasEnded(before.phase), `an end is final: ${where}`);
-  t.true(!BACK.includes(before.phase) || BACK.includes(state.phase), `the epoch never falls: ${where}`);
+  t.true(!BACK.has(before.phase) || BACK.has(state.phase), `the epoch never falls: ${where}`);
   t.true(upTo(state.applyUpTo) <= upTo(state.prepareUpTo), `nobody applies unprepared: ${where}`);
   t.true(state.turn === before.turn || state.turn === before.turn + 1, where);
   t.true(state.heard >= before.heard && state.cohort >= before.cohort, where);
