@@ -98,7 +98,7 @@ export class FleetBench {
       version: 'test',
       system,
       roots: made.roots,
-      hold: nodeHold(system, made.roots, {policy: false}),
+      hold: nodeHold(system, made.roots),
     });
     this.#t.teardown(() => agent.end());
     return agent;

@@ -20,3 +20,9 @@ export async function sayDetached(access: FleetAccess, id: string, {json}: Given
     json,
   );
 }
+
+/** Says so when nobody drives: whoever watches would wait for ever. Rejects as a read of the store does. */
+export async function sayUndriven(access: FleetAccess, {json}: Given): Promise<void> {
+  const {leader} = await readFleet(access);
+  if (!leader) remark('nobody drives now: locksmith fleet drive, here or anywhere else', json);
+}

@@ -4,8 +4,8 @@ import type {HoldLock, NodeHold} from '../../fleet/node.js';
 import type {Roots} from '../../lock/layout.js';
 import type {System} from '../../os/system.js';
 import {findConfigLock} from '../../recovery/guarded-config.js';
+import {readRules} from '../../recovery/policy/rules.js';
 import type {KeptHold} from '../hold-there.js';
-import {type PolicyGiven, policyFor} from '../policy.js';
 import {acknowledgementText} from '../quiesce.js';
 import {isReached, PATIENCE, type Reached, reachDaemon} from '../reach.js';
 
@@ -34,13 +34,13 @@ async function holdThere(found: Reached, wanted: Wanted): Promise<NodeHold> {
 }
 
 async function holdHere(
+  system: System,
   roots: Roots,
-  policy: PolicyGiven,
   [lock, milliseconds, , signal]: Wanted,
 ): Promise<NodeHold> {
   const config = findConfigLock(lock, roots);
   if (!config) throw new LockError('ERR_UNKNOWN_LOCK', `no lock is called ${lock}`, {lock});
-  const {settings} = (await policyFor(policy)).of(lock);
+  const {settings} = (await readRules(system)).of(lock);
   const hold = await config.hold({for: milliseconds, quiesce: settings.quiesce, signal});
   return toNodeHold(hold, () => hold.release());
 }
@@ -59,18 +59,18 @@ function toNodeHold(
 }
 
 /** A daemon that is stuck can't tell its orchestrators, and nobody else can: so there is no hold. */
-export function nodeHold(system: System, roots: Roots, policy: PolicyGiven): HoldLock {
+export function nodeHold(system: System, roots: Roots): HoldLock {
   return async (...wanted) => {
     const found = await reachDaemon(PATIENCE, system);
     if (!isReached(found)) {
       if (found.kind === 'fault') throw found.error;
-      return holdHere(roots, policy, wanted);
+      return holdHere(system, roots, wanted);
     }
     try {
       return await holdThere(found, wanted);
     } catch (error) {
       if (!isLockError(error, 'ERR_UNKNOWN_LOCK')) throw error;
-      return holdHere(roots, policy, wanted);
+      return holdHere(system, roots, wanted);
     }
   };
 }

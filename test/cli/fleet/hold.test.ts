@@ -32,14 +32,13 @@ test('it ends by itself; with --json, each answer is a line', async t => {
   const bench = await FleetBench.start(t, {nodes: 2});
   await Promise.all(bench.nodes.map(node => bench.agentHere(node)));
   const {code, stdout, stderr} = await fleet(bench.desk, 'hold', NAME, '--for', '6s', ...WHERE, '--json');
-  t.log(stdout);
-  t.is(code, 0, stderr);
+  t.is(code, 0, `${stdout}${stderr}`);
   const lines = stdout
     .trim()
     .split('\n')
     .map(line => JSON.parse(line) as Record<string, unknown>);
   const answers = lines.filter(({hold}) => hold === 'answer').slice(0, 2);
-  t.deepEqual(answers.map(({node}) => node).toSorted(), ['node-1', 'node-2']);
+  t.deepEqual(answers.map(({node}) => String(node)).toSorted(), ['node-1', 'node-2']);
   const acknowledged = lines.find(({hold}) => hold === 'acknowledged');
   t.like(acknowledged, {lock: NAME, missing: {}});
   t.like(lines.at(-1), {hold: 'ended', how: 'by itself', failed: {}});

@@ -2,7 +2,7 @@
 import {readFileSync, writeFileSync} from 'node:fs';
 import {join} from 'node:path';
 import test, {type ExecutionContext} from 'ava';
-import {NAME} from '../../helpers/cli.js';
+import {MAIN, NAME} from '../../helpers/cli.js';
 import {fleet, FleetBench, type FleetSetting, type Place, ready, start} from '../../helpers/fleet-bench.js';
 
 const QUICK = ['--steps', '100%', '--soak', '10ms', '--where', 'role=node', '--reason', 'CR 1234'];
@@ -77,8 +77,10 @@ test('a content on stdin needs a lock; with --detach it is left to those who dri
   const {code, stdout, stderr} = await begun.ended;
   t.is(code, 0, stderr);
   t.regex(stderr, /goes on, as soon as somebody drives/);
+  const watching = start(desk, 'rollout', 'status', idIn(stdout), '--follow');
+  await watching.says('nobody drives now: locksmith fleet drive');
   const driver = start(desk, 'drive');
-  const followed = await fleet(desk, 'rollout', 'status', idIn(stdout), '--follow');
+  const followed = await watching.ended;
   t.is(followed.code, 0, followed.stderr);
   t.deepEqual(contents(bench), ['new\n', 'new\n', 'new\n']);
   driver.child.kill('SIGTERM');
@@ -256,4 +258,43 @@ test('an agent is a program that says when it is ready, ends by SIGTERM, and is 
     told.nodes.map(({state}) => state),
     ['SILENT'],
   );
+});
+
+test('on a terminal it is drawn in place, and given back with the result below', async t => {
+  const {bench, desk, next} = await running(t);
+  const words = ['fleet', 'rollout', 'start', next, '--config', desk.config, ...QUICK].map(
+    word => `'${word}'`,
+  );
+  const command = `stty rows 30 cols 120; exec ${process.execPath} ${MAIN} ${words.join(' ')}`;
+  const env = {...process.env, ...desk.made.env, NO_COLOR: '1'};
+  const {code, stdout} = await desk.made.startCommand(['script', '-qefc', command, '/dev/null'], env).ended;
+  t.is(code, 0, stdout);
+  const last = stdout.slice(stdout.lastIndexOf('\u001b[H'));
+  t.regex(last, /^ {2}canary +█{20} {2}1\/1 {2}1 APPLIED/m);
+  t.regex(last, /^ {2}to 100 % +█{20} {2}2\/2 {2}2 APPLIED/m);
+  t.regex(last, /\u001b\[\?25hALL CLEAR: aim_lock_config converged on 3 nodes/);
+  t.deepEqual(contents(bench), ['gain = 9\n', 'gain = 9\n', 'gain = 9\n']);
+});
+
+test('an agent that is to drive and has no key for it says so, and ends', async t => {
+  const bench = await FleetBench.start(t, {nodes: 1});
+  const [node] = bench.nodes;
+  if (!node) throw new Error('there is no node');
+  writeFileSync(node.config, readFileSync(node.config, 'utf8').replace(/^drive: .*$/m, ''));
+  const {code, stderr} = await fleet(node, 'agent', '--drive');
+  t.is(code, 77, stderr);
+  t.regex(stderr, /orders have to be signed by one of driver: .*names no key to drive with/);
+});
+
+test('doctor reads the keys and asks etcd for a lease', async t => {
+  const {desk} = await FleetBench.start(t, {nodes: 1});
+  const env = {...process.env, ...desk.made.env, LOCKSMITH_FLEET: desk.config};
+  const trusted = await desk.made.runUnder([], ['doctor'], {env});
+  t.regex(
+    trusted.stdout,
+    /^ok +fleet +desk-alice in test, etcd answers on .*; plans of alice and orders of driver are believed$/m,
+  );
+  writeFileSync(desk.config, readFileSync(desk.config, 'utf8').replace(/^(operators|sign): .*\n/gm, ''));
+  const open = await desk.made.runUnder([], ['doctor'], {env});
+  t.regex(open.stdout, /^warn +fleet +.*plans of anybody/m);
 });

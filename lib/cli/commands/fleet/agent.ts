@@ -4,18 +4,24 @@ import {EXIT} from '../../../errors.js';
 import {Agent} from '../../../fleet/agent.js';
 import {Etcd} from '../../../fleet/etcd/etcd.js';
 import {resolveRoots} from '../../../lock/layout.js';
-import {system as ourSystem} from '../../../os/system.js';
+import {type System, system as ourSystem} from '../../../os/system.js';
 import type {CommandSpec} from '../../command.js';
 import {Driving} from '../../fleet/driving.js';
 import {CONFIG_OPTION, fleetConfig, type FleetGiven, STORE_EXITS} from '../../fleet/given.js';
 import {logDriver, logNode} from '../../fleet/log.js';
 import {nodeHold} from '../../fleet/node-hold.js';
-import {POLICY_OPTIONS, type PolicyGiven} from '../../policy.js';
+import {POLICY_OPTION} from '../../policy.js';
 import {interruption} from '../../signals.js';
 import {version} from '../../version.js';
 
-interface AgentGiven extends FleetGiven, PolicyGiven {
+interface AgentGiven extends FleetGiven {
+  readonly policy?: string;
   readonly drive?: true;
+}
+
+/** All that an agent does goes by the same policy: validators, and what a hold stops. */
+function withPolicy(system: System, directory: string | undefined): System {
+  return directory === undefined ? system : {...system, env: {...system.env, LOCKSMITH_POLICY: directory}};
 }
 
 /** Runs until the signal aborts, or until what drives can not go on. */
@@ -25,11 +31,11 @@ async function takePart(given: AgentGiven, signal: AbortSignal): Promise<void> {
     import('../../../daemon/log.js'),
     import('../../../daemon/notify.js'),
   ]);
-  const system = ourSystem();
+  const system = withPolicy(ourSystem(), given.policy);
   const roots = resolveRoots(system);
   const logger = createLogger(process.env);
   const manager = new Manager(system);
-  const hold = nodeHold(system, roots, given);
+  const hold = nodeHold(system, roots);
   await using etcd = await Etcd.connect(config.etcd, signal);
   await using _agent = await Agent.start({
     config,
@@ -57,7 +63,7 @@ export const agentCommand: CommandSpec<AgentGiven> = {
   options: [
     {flags: '--drive', what: 'lead roll-outs too, when no other driver does'},
     CONFIG_OPTION,
-    ...POLICY_OPTIONS,
+    POLICY_OPTION,
   ],
   examples: [
     ['locksmith fleet agent', 'by hand; Ctrl-C ends it'],

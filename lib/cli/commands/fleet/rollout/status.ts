@@ -3,6 +3,7 @@ import {EXIT, LockError} from '../../../../errors.js';
 import type {FleetAccess} from '../../../../fleet/access.js';
 import {listRollouts, readRollout} from '../../../../fleet/rollout-view.js';
 import type {CommandSpec} from '../../../command.js';
+import {sayUndriven} from '../../../fleet/detach.js';
 import {follow} from '../../../fleet/follow.js';
 import {CONFIG_OPTION, type FleetGiven, STORE_EXITS, withFleet} from '../../../fleet/given.js';
 import {rolloutJson, rolloutLines, summaryCells} from '../../../fleet/rollout-lines.js';
@@ -49,7 +50,10 @@ async function show(
   signal: AbortSignal,
 ): Promise<number> {
   const id = await idOf(access, target);
-  if (given.follow) return follow(access, id, {...given, signal});
+  if (given.follow) {
+    await sayUndriven(access, given);
+    return follow(access, id, {...given, signal});
+  }
   const view = await readRollout(access, id, {signal});
   if (given.json) printJson(rolloutJson(view));
   else print(rolloutLines(view).join('\n'));
