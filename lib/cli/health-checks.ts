@@ -14,7 +14,8 @@ import {errnoOf} from '../os/system-error.js';
 import type {System} from '../os/system.js';
 import {verifyAudit} from '../recovery/audit.js';
 import {findConfigLock, type GuardedConfig} from '../recovery/guarded-config.js';
-import {policyDirectory, problemText, readPolicy} from '../recovery/policy/read.js';
+import {problemText} from '../recovery/policy/place.js';
+import {policyDirectory, readPolicy} from '../recovery/policy/read.js';
 import {examineAnyway} from '../recovery/report.js';
 
 import {isReached, PATIENCE, reachDaemon} from './reach.js';

@@ -18,7 +18,7 @@ import {bitKindOf, type LockBit, openLockBit} from '../os/lock-bit.js';
 import {system} from '../os/system.js';
 import {findConfigLock, type GuardedConfig, openConfigLock} from '../recovery/guarded-config.js';
 import {didYouMean, near} from '../recovery/near.js';
-import {placeText} from '../recovery/policy/policy.js';
+import {placeText} from '../recovery/policy/place.js';
 import {Policy} from '../recovery/policy/rules.js';
 import type {OptionSpec} from './command.js';
 

@@ -121,8 +121,10 @@ export const fleetHold = z.object({
   fleet: memberName,
   lock: lockName,
   where: labels,
-  /** Milliseconds. Also that of its lease in etcd, which is never renewed. */
+  /** Milliseconds. Its lease in etcd, which is never renewed, lasts a little longer. */
   for: z.int().min(1),
+  /** Milliseconds for a node to come to its hold point. */
+  within: z.int().min(1),
   reason: words,
   by: person,
   at: time,

@@ -4,14 +4,14 @@ import {EXIT, LockError} from '../../errors.js';
 import {system} from '../../os/system.js';
 import {findConfigLock} from '../../recovery/guarded-config.js';
 import {idOf} from '../../recovery/permission.js';
+import {placeText, problemText} from '../../recovery/policy/place.js';
 import {
-  placeText,
   type PolicyEntry,
   type PolicyReading,
   type Setting,
   type Settings,
 } from '../../recovery/policy/policy.js';
-import {policyDirectory, problemText, readPolicy, readPolicyFiles} from '../../recovery/policy/read.js';
+import {policyDirectory, readPolicy, readPolicyFiles} from '../../recovery/policy/read.js';
 import type {QuiesceSpec} from '../../recovery/quiesce/spec.js';
 import type {CommandSpec, Given} from '../command.js';
 import {align, note, oneLine, paint, print, printJson} from '../output.js';

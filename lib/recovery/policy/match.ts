@@ -1,6 +1,7 @@
 /** What of a policy applies to a lock? For each setting, the entry that means the lock most exactly and says something of it. */
 import {LockError} from '../../errors.js';
-import {isPattern, type Place, placeText, type PolicyEntry, type Setting, type Settings} from './policy.js';
+import {type Place, placeText} from './place.js';
+import {isPattern, type PolicyEntry, type Setting, type Settings} from './policy.js';
 
 /** What applies to one lock, and where each setting stands. */
 export interface Applied {

@@ -1,12 +1,6 @@
 /** What is a policy? What the files of one directory say on locks, and where each of them says it. */
 import type {QuiesceSpec} from '../quiesce/spec.js';
-
-/** A place in a policy file; both counted from 1. */
-export interface Place {
-  readonly file: string;
-  readonly line: number;
-  readonly column: number;
-}
+import type {Place, Problem} from './place.js';
 
 /** What can be said of a lock. */
 export interface Settings {
@@ -38,29 +32,14 @@ export interface PolicyEntry {
   readonly places: ReadonlyMap<Setting, Place>;
 }
 
-/** What is wrong, and where; a file that can't be read has no lines. */
-export interface PolicyProblem {
-  readonly file: string;
-  readonly line: number | null;
-  readonly column: number | null;
-  /** Path of the key, `locks.aim_lock_config.hold` say; null for what is wrong with the file as a whole. */
-  readonly key: string | null;
-  readonly what: string;
-}
-
 /** What reading gave. With problems, nothing of it must be relied on. */
 export interface PolicyReading {
   /** The files that were read, in their order. */
   readonly files: readonly string[];
   readonly entries: readonly PolicyEntry[];
-  readonly problems: readonly PolicyProblem[];
+  readonly problems: readonly Problem[];
 }
 
 export function isPattern(name: string): boolean {
   return name.includes('*');
-}
-
-/** `/etc/locksmith/aim.yaml:3` */
-export function placeText({file, line}: Place): string {
-  return `${file}:${line}`;
 }

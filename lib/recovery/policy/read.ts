@@ -1,80 +1,45 @@
 /** What do the policy files of this machine say? Commands in them run as root, so only files that nobody else can write are believed. */
-import {
-  closeSync,
-  constants,
-  fstatSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  type Stats,
-  statSync,
-} from 'node:fs';
+import {readdirSync, statSync} from 'node:fs';
 import {join, resolve} from 'node:path';
 import {LockError} from '../../errors.js';
 import {hasCode} from '../../os/system-error.js';
 import type {System} from '../../os/system.js';
 import {applyPolicy} from './match.js';
-import {isPattern, placeText, type PolicyEntry, type PolicyProblem, type PolicyReading} from './policy.js';
+import {placeText, type Problem, problemText} from './place.js';
+import {isPattern, type PolicyEntry, type PolicyReading} from './policy.js';
+import {distrust, readTrusted} from './trusted-file.js';
 
 const SYSTEM_POLICY = '/etc/locksmith';
-
-/** More than anybody writes by hand, in bytes. */
-const LONGEST_FILE = 1024 * 1024;
 
 /** The directory of the policy: the one that is given, else LOCKSMITH_POLICY, else the system's. */
 export function policyDirectory({env}: System, given?: string): string {
   return resolve(given ?? env['LOCKSMITH_POLICY'] ?? SYSTEM_POLICY);
 }
 
-function problem(file: string, what: string): PolicyProblem {
+function problem(file: string, what: string): Problem {
   return {file, line: null, column: null, key: null, what};
-}
-
-/** Why a file or directory must not be believed; undefined when it may. Rights that an access list gives to somebody show in the bits of the group (acl(5)). */
-function distrust({uid}: System, {uid: owner, mode}: Stats): string | undefined {
-  if (owner !== 0 && owner !== uid) return `it belongs to uid ${owner}; its commands would run as uid ${uid}`;
-  if (mode & 0o022)
-    return `others may write to it (mode ${(mode & 0o7777).toString(8)}); its commands would run as uid ${uid}`;
-  return undefined;
-}
-
-/** The text of a file that may be believed. Opening waits for nobody, and follows no link out of a directory that may be believed. */
-function readTrusted(system: System, path: string): string | PolicyProblem {
-  const fd = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
-  try {
-    const stat = fstatSync(fd);
-    if (!stat.isFile()) return problem(path, 'it is no regular file');
-    if (stat.size > LONGEST_FILE) return problem(path, `it is longer than ${LONGEST_FILE} bytes`);
-    const why = distrust(system, stat);
-    return why === undefined ? readFileSync(fd, 'utf8') : problem(path, why);
-  } finally {
-    closeSync(fd);
-  }
 }
 
 async function readOne(system: System, path: string): Promise<Omit<PolicyReading, 'files'>> {
   try {
-    const text = readTrusted(system, path);
-    if (typeof text !== 'string') return {entries: [], problems: [text]};
+    const text = readTrusted(system, path).toString();
     // Loaded only where there is a policy: parser and schema take longer to load than everything else.
     const {parseText} = await import('./parse.js');
     return parseText(path, text);
   } catch (error) {
-    const linked = hasCode(error, 'ELOOP');
-    const what = linked ? 'it is a symbolic link: put the file itself here' : (error as Error).message;
-    return {entries: [], problems: [problem(path, what)]};
+    return {entries: [], problems: [problem(path, (error as Error).message)]};
   }
 }
 
-function sayTwice(first: PolicyEntry, second: PolicyEntry, key: string, what: string): PolicyProblem {
+function sayTwice(first: PolicyEntry, second: PolicyEntry, key: string, what: string): Problem {
   return {...second.place, key, what: `${what} at ${placeText(first.place)} already`};
 }
 
 /** What only shows when all files are read: a name that stands in two of them, a file that two names guard. */
-function contradictions(entries: readonly PolicyEntry[]): PolicyProblem[] {
+function contradictions(entries: readonly PolicyEntry[]): Problem[] {
   const names = new Map<string, PolicyEntry>();
   const files = new Map<string, PolicyEntry>();
-  const problems: PolicyProblem[] = [];
+  const problems: Problem[] = [];
   for (const entry of entries) {
     const {name, settings} = entry;
     const same = names.get(name);
@@ -91,7 +56,7 @@ function contradictions(entries: readonly PolicyEntry[]): PolicyProblem[] {
 }
 
 /** Names of which two patterns say different things, neither of them more exactly. */
-function ambiguities(entries: readonly PolicyEntry[]): PolicyProblem[] {
+function ambiguities(entries: readonly PolicyEntry[]): Problem[] {
   return entries
     .filter(({name}) => !isPattern(name))
     .flatMap(({name, place}) => {
@@ -113,7 +78,7 @@ export async function readPolicyFiles(system: System, files: readonly string[]):
 }
 
 /** The `*.yaml` of a directory in the order of their names; `*.yml` would be overlooked by whoever looks for the others, so it is refused. */
-function listFiles(directory: string): {files: string[]; problems: PolicyProblem[]} {
+function listFiles(directory: string): {files: string[]; problems: Problem[]} {
   const names = readdirSync(directory)
     .filter(name => !name.startsWith('.'))
     .sort();
@@ -142,14 +107,8 @@ export async function readPolicy(system: System, asked?: string): Promise<Policy
   }
 }
 
-/** `/etc/locksmith/aim.yaml:3:11: locks.aim.hold: what is wrong` */
-export function problemText({file, line, column, key, what}: PolicyProblem): string {
-  const place = line === null ? file : `${file}:${line}:${column}`;
-  return [place, ...(key === null ? [] : [key]), what].join(': ');
-}
-
 /** The refusal of whatever needs a policy that is broken. */
-export function policyBroken(problems: readonly PolicyProblem[]): LockError {
+export function policyBroken(problems: readonly Problem[]): LockError {
   const [first, ...more] = problems;
   const rest = more.length > 0 ? `, and ${more.length} more` : '';
   return new LockError(

@@ -4,7 +4,8 @@ import type {QuiesceSpec} from '../quiesce/spec.js';
 import type {RecoverOptions} from '../recover.js';
 import {validatorOf} from '../validator.js';
 import {type Applied, applyPolicy} from './match.js';
-import type {Place, PolicyEntry, Settings} from './policy.js';
+import type {Place} from './place.js';
+import type {PolicyEntry, Settings} from './policy.js';
 import {policyBroken, readPolicy} from './read.js';
 
 /** A file that the policy gives to a name, or the name that it gives to a file. */

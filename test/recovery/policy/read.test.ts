@@ -5,7 +5,8 @@ import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import test, {type ExecutionContext} from 'ava';
 import {system} from '../../../lib/os/system.js';
-import {policyDirectory, problemText, readPolicy} from '../../../lib/recovery/policy/read.js';
+import {problemText} from '../../../lib/recovery/policy/place.js';
+import {policyDirectory, readPolicy} from '../../../lib/recovery/policy/read.js';
 import {testAsRoot} from '../../helpers/here.js';
 
 function policyOf(t: ExecutionContext, files: Readonly<Record<string, string>> = {}): string {
