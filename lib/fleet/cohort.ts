@@ -28,8 +28,8 @@ export function matches(
   return Object.entries(where).every(([label, value]) => labels[label] === value);
 }
 
-/** How many nodes have been reached after the canary and after each step. */
-function sizes({canary, steps}: Pick<Plan, 'canary' | 'steps'>, count: number): number[] {
+/** How many of so many nodes have been reached after the canary and after each step. */
+export function cohortSizes({canary, steps}: Pick<Plan, 'canary' | 'steps'>, count: number): number[] {
   const cumulative = [canary, ...steps.map(step => Math.ceil((count * step) / 100))];
   return [...new Set(cumulative.filter(size => size >= canary))];
 }
@@ -53,10 +53,10 @@ export function cohortsOf(
       {canary: plan.canary, nodes: ranked.length},
     );
   let reached = 0;
-  return sizes(plan, ranked.length).map(size => {
-    const nodes = ranked.slice(reached, size);
+  return cohortSizes(plan, ranked.length).map(size => {
+    const added = ranked.slice(reached, size);
     reached = size;
-    return {upTo: nodes.at(-1)?.rank ?? '', nodes: nodes.map(({node}) => node)};
+    return {upTo: added.at(-1)?.rank ?? '', nodes: added.map(({node}) => node)};
   });
 }
 

@@ -239,11 +239,13 @@ export const rolloutState = z.object({
   turn: z.int().min(0),
   prepareUpTo: rank.nullable(),
   applyUpTo: rank.nullable(),
+  /** An operator has promoted it although the health of nodes up to this rank was inconclusive. */
+  accepted: rank.optional(),
   /** The last command that was heard. */
   heard: z.int().min(0),
   /** Why it is paused, was stopped or rolled back. */
   reason: words.optional(),
-  /** Nodes that it stopped for, and why. */
+  /** Nodes that it stopped for or left behind, and why: the first hundred. */
   named: z.array(z.object({node: memberName, state: words, reason: words.optional()})).max(100),
   since: time,
 });
@@ -276,6 +278,9 @@ export const holdAcknowledgement = z.object({
   at: time,
 });
 export type HoldAcknowledgement = z.infer<typeof holdAcknowledgement>;
+
+/** The last roll-out of a lock that was started, and its epoch: no other one of that lock can be active. */
+export const epochRecord = z.object({v: z.literal(1), lock: lockName, epoch, rollout: id});
 
 /** Who drives. */
 export const leaderRecord = z.object({v: z.literal(1), by: person, since: time});

@@ -78,7 +78,7 @@ export function generateKeys(): {readonly publicKey: string; readonly privateKey
 }
 
 /** Puts a document into an envelope, signed with these keys. */
-export function seal<T extends Signable>(document: T, keys: readonly SigningKey[]): Envelope {
+export function seal(document: Signable, keys: readonly SigningKey[]): Envelope {
   const text = JSON.stringify(document);
   return keys.reduce<Envelope>((envelope, key) => cosign(envelope, document.kind, key), {
     document: text,
