@@ -205,7 +205,8 @@ async function readEntries(
   return new Map(lists.flatMap(({items}) => items.map(item => [item.key, item] as const)));
 }
 
-function requireRollout(entries: Entries, id: string): void {
+/** Throws ERR_UNKNOWN_ROLLOUT. */
+export function requireRollout(entries: Entries, id: string): void {
   if (entries.has(KEYS.plan(id)) || entries.has(KEYS.state(id))) return;
   throw new LockError('ERR_UNKNOWN_ROLLOUT', `no roll-out of this fleet has the id ${id}`, {rollout: id});
 }
