@@ -270,8 +270,10 @@ export const fleetSchema = z.strictObject({
     why: z.string().nullable().describe('why it is not'),
   }),
   leader: leaderRecord.nullable().describe('who drives the roll-outs; null: nobody'),
-  counts: z.strictObject({nodes: count, silent: count, hot: count, ended: count, problems: count}),
-  nodes: z.array(fleetNodeSchema).describe('those in need of attention first: silent, or with HOT locks'),
+  counts: z
+    .strictObject({nodes: count, silent: count, hot: count, inNeed: count, ended: count, problems: count})
+    .describe('of nodes; `inNeed`: those that are silent, or have locks that are HOT'),
+  nodes: z.array(fleetNodeSchema).describe('those in need of attention first'),
   rollouts: z.array(rolloutSummary).describe('the active ones first, then the newest'),
   holds: z.array(fleetHold),
   problems,

@@ -4,12 +4,15 @@
 /** @typedef {import('./model.js').Told} Told */
 /** @typedef {import('./model.js').AuditRecord} AuditRecord */
 /** @typedef {import('../api.js').Status} Status */
+/** @typedef {import('../api.js').FleetAnswer} Fleet */
+/** @typedef {import('../api.js').RolloutAnswer} Rollout */
 
 /**
  * @typedef {{
  *   snapshot(all: Snapshot, skew: number): void,
  *   told(told: Told): void,
  *   audit(records: AuditRecord[]): void,
+ *   fleet(fleet: Fleet, rollouts: Rollout[]): void,
  *   cut(): void,
  * }} Listener
  */
@@ -29,6 +32,8 @@ const EVENTS = [
   'hold-ended',
   'swept',
   'policy',
+  'fleet-changed',
+  'fleet-standing',
   'trouble',
 ];
 
@@ -48,6 +53,13 @@ const LONGEST_PAUSE = 5000;
 const SILENCE = 45_000;
 /** The log is read at most once in this time. */
 const AUDIT_PAUSE = 500;
+/** And the fleet; the daemon tells of its changes at most four times a second. */
+const FLEET_PAUSE = 50;
+/** Nobody reads more nodes in need, or more of what has ended. */
+const MOST = 200;
+
+/** Those after which the fleet is asked for. */
+const OF_THE_FLEET = new Set(['fleet-changed', 'fleet-standing']);
 
 /** @param {string} path */
 async function ask(path) {
@@ -67,6 +79,33 @@ function skewOf(answer) {
   return Math.abs(skew) > 2000 ? skew : 0;
 }
 
+/** Something that is asked for now and then: a little later, once for all who want it meanwhile, and never twice at a time. */
+class Repeated {
+  #pause;
+  #ask;
+  #busy = false;
+  #again = false;
+
+  /** @param {number} pause @param {() => Promise<void>} ask */
+  constructor(pause, ask) {
+    this.#pause = pause;
+    this.#ask = ask;
+  }
+
+  soon() {
+    if (this.#busy) this.#again = true;
+    else setTimeout(() => void this.#run(), this.#pause);
+    this.#busy = true;
+  }
+
+  async #run() {
+    this.#again = false;
+    await this.#ask();
+    this.#busy = false;
+    if (this.#again) this.soon();
+  }
+}
+
 export class Connection {
   #listener;
   /** @type {EventSource | undefined} */
@@ -76,7 +115,8 @@ export class Connection {
   #pause = FIRST_PAUSE;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #silence;
-  #auditDue = false;
+  #audit = new Repeated(AUDIT_PAUSE, () => this.#askFor(() => this.#askForAudit()));
+  #fleet = new Repeated(FLEET_PAUSE, () => this.#askFor(() => this.#askForFleet()));
 
   /** @param {Listener} listener */
   constructor(listener) {
@@ -97,7 +137,8 @@ export class Connection {
     this.#awaitMore();
     if (this.#waiting) this.#waiting.push(told);
     else this.#listener.told(told);
-    if (AUDITED.has(told.event)) this.#askForAuditSoon();
+    if (AUDITED.has(told.event)) this.#audit.soon();
+    if (OF_THE_FLEET.has(told.event)) this.#fleet.soon();
     if (told.event === 'swept') void this.#sync();
   }
 
@@ -120,26 +161,35 @@ export class Connection {
       const waiting = this.#waiting;
       this.#waiting = undefined;
       for (const told of waiting) this.#listener.told(told);
-      this.#askForAuditSoon();
+      this.#audit.soon();
+      if (snapshot.status.fleet !== null) this.#fleet.soon();
     } catch {
       // That it is not answered is shown, and it is tried again.
       this.#lose(source);
     }
   }
 
-  #askForAuditSoon() {
-    if (!this.#auditDue) setTimeout(() => void this.#askForAudit(), AUDIT_PAUSE);
-    this.#auditDue = true;
-  }
-
-  async #askForAudit() {
-    this.#auditDue = false;
+  /** @param {() => Promise<void>} ask */
+  async #askFor(ask) {
     const source = this.#source;
     try {
-      this.#listener.audit(await get('/v1/audit?last=30'));
+      await ask();
     } catch {
       this.#lose(source);
     }
+  }
+
+  async #askForAudit() {
+    this.#listener.audit(await get('/v1/audit?last=30'));
+  }
+
+  async #askForFleet() {
+    const fleet = /** @type {Fleet} */ (await get(`/v1/fleet?most=${MOST}`));
+    const active = fleet.rollouts.filter(rollout => rollout.active);
+    const rollouts = await Promise.all(
+      active.map(({id}) => get(`/v1/fleet/rollouts/${encodeURIComponent(id)}?most=${MOST}`)),
+    );
+    this.#listener.fleet(fleet, rollouts);
   }
 
   /** The connection is cut off: says so, and tries again, ever more slowly. @param {EventSource | undefined} source */

@@ -50,6 +50,11 @@ function isHot({registration}: FleetNode): boolean {
   return registration !== undefined && registration.hot.length > 0;
 }
 
+/** Silent, HOT, or with a registration that can not be read. */
+function isInNeed(node: FleetNode): boolean {
+  return node.silent || isHot(node) || !node.registration;
+}
+
 function toNode({node, silent, registration, known}: FleetNode): FleetNodeAnswer {
   const said = registration ?? known;
   return {
@@ -72,7 +77,6 @@ function toFleet(watch: FleetWatch, most: number): FleetAnswer {
   const {leader, nodes, rollouts, holds, problems} = watch.view();
   const active = rollouts.filter(rollout => rollout.active);
   const ended = rollouts.filter(rollout => !rollout.active);
-  const inNeed = (node: FleetNode) => node.silent || isHot(node) || !node.registration;
   return {
     fleet: watch.fleet,
     standing: watch.standing,
@@ -81,10 +85,11 @@ function toFleet(watch: FleetWatch, most: number): FleetAnswer {
       nodes: nodes.length,
       silent: nodes.filter(({silent}) => silent).length,
       hot: nodes.filter(isHot).length,
+      inNeed: nodes.filter(isInNeed).length,
       ended: ended.length,
       problems: problems.length,
     },
-    nodes: firstIf(nodes, inNeed).slice(0, most).map(toNode),
+    nodes: firstIf(nodes, isInNeed).slice(0, most).map(toNode),
     rollouts: [...active, ...ended.slice(0, most)].map(toSummary),
     holds: [...holds],
     problems: problems.slice(0, MOST_PROBLEMS),
