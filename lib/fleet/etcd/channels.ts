@@ -1,4 +1,6 @@
 /** How are the members of the store reached? One channel each; several clients of a process may share them. */
+import {ChannelCredentials, Client, credentials} from '@grpc/grpc-js';
+import {LockError} from '../../errors.js';
 
 export interface Tls {
   /** PEM. Who signs the members' certificates; undefined: whom the system trusts. */
@@ -14,16 +16,69 @@ export interface Reach {
   readonly tls?: Tls | undefined;
 }
 
+/** One member of the cluster. */
+export interface Member {
+  readonly endpoint: string;
+  readonly client: Client;
+}
+
+const ENDPOINT = /^(?<scheme>https?):\/\/(?<address>(?:[^\s/:@[\]]+|\[[\da-fA-F:.]+\]):\d+)\/?$/;
+
+const CHANNEL = {
+  // So that a connection that swallows everything is noticed. etcd cuts off who pings more often than every 5 s, or without a stream.
+  'grpc.keepalive_time_ms': 10_000,
+  'grpc.keepalive_timeout_ms': 5000,
+  'grpc.initial_reconnect_backoff_ms': 100,
+  'grpc.max_reconnect_backoff_ms': 3000,
+  // We repeat ourselves, and know what may be repeated.
+  'grpc.enable_retries': 0,
+  'grpc.enable_http_proxy': 0,
+  'grpc.service_config_disable_resolution': 1,
+  // Else connections of other clients in this process would be taken, and their streams count as ours.
+  'grpc.use_local_subchannel_pool': 1,
+  // A page of a list, or a fragment of a watch.
+  'grpc.max_receive_message_length': 64 * 1024 * 1024,
+};
+
+function wrong(what: string, cause?: unknown): LockError {
+  return new LockError('ERR_FLEET_CONFIG', what, {}, {cause});
+}
+
+function secure({ca, certificate, key}: Tls = {}): ChannelCredentials {
+  try {
+    return credentials.createSsl(ca ?? null, key ?? null, certificate ?? null);
+  } catch (cause) {
+    throw wrong(`the certificates for etcd can not be used: ${(cause as Error).message}`, cause);
+  }
+}
+
+function memberAt(endpoint: string, tls: Tls | undefined): Member {
+  const {scheme, address} = ENDPOINT.exec(endpoint)?.groups ?? {};
+  if (address === undefined)
+    throw wrong(`the endpoint "${endpoint}" is not of the form http://HOST:PORT or https://HOST:PORT`);
+  if (scheme === 'http' && tls)
+    throw wrong(`there are certificates for etcd, but the endpoint ${endpoint} is not https`);
+  const how = scheme === 'https' ? secure(tls) : credentials.createInsecure();
+  return {endpoint, client: new Client(`dns:${address}`, how, CHANNEL)};
+}
+
 /** Connections to the members. Whoever opened them closes them. */
 export class Channels implements Disposable {
-  readonly endpoints: readonly string[];
+  readonly members: readonly Member[];
 
   /** Connects when something is asked for first. Throws ERR_FLEET_CONFIG. */
-  constructor({endpoints}: Reach) {
-    this.endpoints = endpoints;
+  constructor({endpoints, tls}: Reach) {
+    if (endpoints.length === 0) throw wrong('no endpoint of etcd is given');
+    this.members = endpoints.map(endpoint => memberAt(endpoint, tls));
   }
 
-  close(): void {}
+  get endpoints(): readonly string[] {
+    return this.members.map(({endpoint}) => endpoint);
+  }
+
+  close(): void {
+    for (const {client} of this.members) client.close();
+  }
 
   [Symbol.dispose](): void {
     this.close();
