@@ -1,6 +1,7 @@
 /** What comes next in a roll-out? One pure function, from what is known to the next state and what people are told of it. */
 import {cohortSizes} from './cohort.js';
 import type {Command, HistoryEvent, Plan, RolloutState} from './documents.js';
+import {personText} from './operator.js';
 import {isToApply, judge, type Judged, judgeRollBack, type Member} from './standing.js';
 
 export interface Situation {
@@ -74,11 +75,6 @@ function order(situation: Situation, changes: Changes, ...tell: Told[]): Decisio
 type Hear = (situation: Situation, command: Command) => Decision;
 
 const COMMANDS: Readonly<Record<Command['command'], Hear>> = {pause, promote, abort};
-
-/** Who said it, for people. */
-export function personText({node, uid, pid}: Command['by']): string {
-  return `${node} (uid ${uid}, pid ${pid})`;
-}
 
 function heard(event: string, {command, reason, by}: Command): Told {
   return {event, detail: `${command}: ${reason}`, by: personText(by)};
@@ -154,7 +150,8 @@ function preparing(situation: Situation): Decision {
   if (missing.length > plan.maxFailed)
     return stopFor(situation, 'preparing', `lock mismatch: ${namesOf(refused)}`, missing);
   if (pending.length > 0) return wait(pending);
-  return applyNext(situation, missing) ?? endCohort(situation, missing);
+  // Nobody is left to be ordered when nodes were taken out of the fleet.
+  return applyNext(situation, missing) ?? applying(situation);
 }
 
 function applying(situation: Situation): Decision {

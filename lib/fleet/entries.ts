@@ -27,12 +27,12 @@ type Parsed = {readonly value: unknown} | {readonly problem: string};
 /** A mirror gives the same object until the key changes. */
 const parsed = new WeakMap<KeyValue, Parsed>();
 
-function parseOnce(entry: KeyValue, parse: () => unknown): Parsed {
+function parseOnce(entry: KeyValue, parse: (value: Buffer) => unknown): Parsed {
   const known = parsed.get(entry);
   if (known) return known;
   let now: Parsed;
   try {
-    now = {value: parse()};
+    now = {value: parse(entry.value)};
   } catch (error) {
     if (!isLockError(error)) throw error;
     now = {problem: error.message};
@@ -41,8 +41,8 @@ function parseOnce(entry: KeyValue, parse: () => unknown): Parsed {
   return now;
 }
 
-function settle<T>(now: Parsed, problem: OnProblem): T | undefined {
-  if ('value' in now) return now.value as T;
+function settle(now: Parsed, problem: OnProblem): unknown {
+  if ('value' in now) return now.value;
   problem(now.problem);
   return undefined;
 }
@@ -55,13 +55,8 @@ export function documentAt<T>(
   problem: OnProblem,
 ): T | undefined {
   const entry = entries.get(key);
-  return (
-    entry &&
-    settle<T>(
-      parseOnce(entry, () => parseDocument(schema, entry.value, key)),
-      problem,
-    )
-  );
+  const parse = (value: Buffer) => parseDocument(schema, value, key);
+  return entry && (settle(parseOnce(entry, parse), problem) as T | undefined);
 }
 
 /** One that is in an envelope. Signatures are not looked at: this is for showing only. */
@@ -73,13 +68,7 @@ export function sealedAt<T>(
 ): T | undefined {
   const entry = entries.get(key);
   const parse = (value: Buffer) => parseDocument(schema, parseEnvelope(value, key).document, key);
-  return (
-    entry &&
-    settle<T>(
-      parseOnce(entry, () => parse(entry.value)),
-      problem,
-    )
-  );
+  return entry && (settle(parseOnce(entry, parse), problem) as T | undefined);
 }
 
 /** The last parts of all keys directly below a prefix. */
