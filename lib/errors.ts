@@ -333,6 +333,11 @@ export const ERRORS = {
     advice: 'Nothing was changed. The node prepares anew when the roll-out still wants it.',
     exit: EXIT.tryAgain,
   },
+  ERR_NODE_STATE: {
+    meaning: 'What this node has kept of the roll-outs of a lock can not be read, or is not what was kept.',
+    advice: 'Look at the file named. Remove it once you know that the lock has the content that it should.',
+    exit: EXIT.failure,
+  },
   ERR_LAYOUT_BROKEN: {
     meaning: 'A file of the lock’s own directory is missing or not what it should be.',
     advice: 'Run `locksmith doctor`.',

@@ -1,6 +1,7 @@
 /** Does what is packaged fit together: one version, one module name, files and users that exist? */
 import {readdirSync, readFileSync} from 'node:fs';
 import test from 'ava';
+import {bench} from './helpers/cli.js';
 
 const read = (path: string) => readFileSync(path, 'utf8');
 
@@ -41,4 +42,15 @@ test('every file of the packaging is installed by the instructions', t => {
   const operations = read('docs/operations.md');
   for (const directory of readdirSync('packaging'))
     t.true(operations.includes(`packaging/${directory}/*`), directory);
+});
+
+test('every unit of systemd starts a command that there is', async t => {
+  const units = readdirSync('packaging/systemd');
+  t.true(units.includes('locksmith-fleet.service'));
+  for (const unit of units) {
+    const [, words = ''] = /^ExecStart=locksmith (.*)$/m.exec(read(`packaging/systemd/${unit}`)) ?? [];
+    const {code, stdout} = await bench(t).run([...words.split(' '), '--help']);
+    t.is(code, 0, unit);
+    t.true(stdout.includes(`Usage: locksmith ${words} [options]`), unit);
+  }
 });

@@ -1,6 +1,7 @@
 /** Is this machine fit for Locksmith, and is its state in order? One table of checks. */
 import {accessSync, constants, existsSync, lstatSync, readdirSync, statSync} from 'node:fs';
 import {dirname, join} from 'node:path';
+import {fleetConfigPath} from '../fleet/config-path.js';
 import {listNames, checkRoot, type Roots} from '../lock/layout.js';
 import {STAMP} from '../lock/update.js';
 import {hasKernelBits, kernelBits} from '../os/kernel-bit.js';
@@ -17,17 +18,8 @@ import {findConfigLock, type GuardedConfig} from '../recovery/guarded-config.js'
 import {problemText} from '../recovery/policy/place.js';
 import {policyDirectory, readPolicy} from '../recovery/policy/read.js';
 import {examineAnyway} from '../recovery/report.js';
-
+import {fail, type Finding, ok, warn} from './finding.js';
 import {isReached, PATIENCE, reachDaemon} from './reach.js';
-
-export type Health = 'ok' | 'warn' | 'fail';
-
-/** What a check found; advice where it is not ok. */
-export interface Finding {
-  readonly health: Health;
-  readonly saw: string;
-  readonly advice?: string;
-}
 
 export interface Surroundings {
   readonly system: System;
@@ -38,10 +30,6 @@ interface Check {
   readonly what: string;
   readonly look: (surroundings: Surroundings) => Finding | Promise<Finding>;
 }
-
-const ok = (saw: string): Finding => ({health: 'ok', saw});
-const warn = (saw: string, advice: string): Finding => ({health: 'warn', saw, advice});
-const fail = (saw: string, advice: string): Finding => ({health: 'fail', saw, advice});
 
 function checkAddon(): Finding {
   return ok(addonFile);
@@ -248,6 +236,14 @@ async function checkDaemon({system}: Surroundings): Promise<Finding> {
     : warn(`pid ${status.pid} goes by an old policy: ${status.policy.problem}`, 'locksmith policy check');
 }
 
+/** None is no fault: most machines are in no fleet. */
+async function checkFleet({system}: Surroundings): Promise<Finding> {
+  if (!existsSync(fleetConfigPath(system))) return ok('no fleet file; this machine takes part in no fleet');
+  // Loaded only where there is a fleet: what speaks with etcd takes long to load.
+  const {lookAtFleet} = await import('./fleet/look.js');
+  return lookAtFleet(system);
+}
+
 export const HEALTH_CHECKS: readonly Check[] = [
   {what: 'addon', look: checkAddon},
   {what: 'run directory', look: ({system, roots}) => checkDirectory(system, roots.run)},
@@ -268,6 +264,7 @@ export const HEALTH_CHECKS: readonly Check[] = [
   {what: 'audit log', look: checkAudit},
   {what: 'policy', look: checkPolicy},
   {what: 'daemon', look: checkDaemon},
+  {what: 'fleet', look: checkFleet},
 ];
 
 /** Runs one check; what it throws is a failure of what it checks. */

@@ -2,13 +2,12 @@
 /** `locksmith`: the table of its commands, and one place where every failure ends. */
 import {Command} from 'commander';
 import {EXIT} from '../errors.js';
-import {type CommandSpec, exampleText, exitText, register} from './command.js';
+import {type CommandSpec, type CommandTable, exampleText, exitText, registerCommands} from './command.js';
 import {tellFailure} from './failure.js';
 import {align, ignoreBrokenPipe} from './output.js';
 import {version} from './version.js';
 
-/** In the order of the help. A command is loaded when it is asked for: loading all takes twice as long. */
-const COMMANDS: Readonly<Record<string, () => Promise<CommandSpec>>> = {
+const COMMANDS: CommandTable = {
   ls: async () => (await import('./commands/ls.js')).lsCommand,
   explain: async () => (await import('./commands/explain.js')).explainCommand,
   watch: async () => (await import('./commands/watch.js')).watchCommand,
@@ -21,6 +20,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<CommandSpec>>> = {
   recover: async () => (await import('./commands/recover.js')).recoverCommand,
   'break-glass': async () => (await import('./commands/break-glass.js')).breakGlassCommand,
   daemon: async () => (await import('./commands/daemon.js')).daemonCommand,
+  fleet: async () => (await import('./commands/fleet.js')).fleetCommand,
   demo: async () => (await import('./commands/demo.js')).demoCommand,
   doctor: async () => (await import('./commands/doctor.js')).doctorCommand,
 };
@@ -41,6 +41,7 @@ const ENVIRONMENT = [
     'lock bits; /sys/locks with /run/locksmith where the kernel module is loaded, else $LOCKSMITH_RUN/bits',
   ],
   ['  LOCKSMITH_POLICY', 'directory of the policy files; /etc/locksmith'],
+  ['  LOCKSMITH_FLEET', 'the fleet file; /etc/locksmith/fleet/fleet.yaml'],
   ['  NO_COLOR', 'no colours, also on a terminal'],
 ];
 
@@ -59,13 +60,7 @@ const ABOUT =
   'Tells who owns a locked configuration file, proves whether the owner lives, and takes the file back safely. ' +
   'A lock is meant by its NAME, or by the FILE that it guards: what has a slash, or exists as a file, is a FILE.';
 
-/** The command that is meant; all of them for help, and where there is none of that name. */
-function loadCommands(name: string): Promise<CommandSpec[]> {
-  const wanted = Object.hasOwn(COMMANDS, name) ? [COMMANDS[name]] : Object.values(COMMANDS);
-  return Promise.all(wanted.flatMap(load => load?.() ?? []));
-}
-
-async function buildProgram([, , name = '']: readonly string[]): Promise<Command> {
+async function buildProgram([, , ...words]: readonly string[]): Promise<Command> {
   const program = new Command('locksmith')
     .description(ABOUT)
     .version(version())
@@ -75,7 +70,7 @@ async function buildProgram([, , name = '']: readonly string[]): Promise<Command
     .configureOutput({outputError: () => undefined})
     .addHelpText('before', exampleText(EXAMPLES))
     .addHelpText('after', `\nEnvironment:\n${align(ENVIRONMENT).join('\n')}\n${exitText(EXITS)}`);
-  for (const spec of await loadCommands(name)) register(program, spec);
+  await registerCommands(program, COMMANDS, words);
   return program;
 }
 

@@ -9,6 +9,7 @@ import type {SchemaProblem} from '../recovery/policy/fields.js';
 import {type Problem, problemText} from '../recovery/policy/place.js';
 import {problemsIn, readSource} from '../recovery/policy/source.js';
 import {type Demands, distrust, readTrusted} from '../recovery/policy/trusted-file.js';
+import {fleetConfigPath} from './config-path.js';
 import {type FleetFile, type NamedKey, parseFleetFile} from './config-schema.js';
 import {memberName} from './documents.js';
 import type {EtcdOptions} from './etcd/etcd.js';
@@ -36,12 +37,7 @@ export interface FleetConfig {
   readonly drive: SigningKey | undefined;
 }
 
-const SYSTEM_FILE = '/etc/locksmith/fleet/fleet.yaml';
-
-/** The fleet file: the one that is given, else LOCKSMITH_FLEET, else the system's. */
-export function fleetConfigPath({env}: System, given?: string): string {
-  return resolve(given ?? env['LOCKSMITH_FLEET'] ?? SYSTEM_FILE);
-}
+export {fleetConfigPath};
 
 function broken(path: string, problems: readonly Problem[]): LockError {
   const texts = problems.map(problemText);

@@ -20,6 +20,14 @@ export interface UpdateOptions {
   readonly signal?: AbortSignal | undefined;
   /** Starts a comment line in this file's language, `#` say: the stamp then also becomes the last line. */
   readonly comment?: string | undefined;
+  /** The roll-out that this content comes from, for the stamp. */
+  readonly origin?: Origin | undefined;
+}
+
+/** A roll-out, and which of its two epochs. */
+export interface Origin {
+  readonly rollout: string;
+  readonly epoch: number;
 }
 
 export interface UpdateResult {
@@ -60,7 +68,13 @@ function withComment(content: Buffer, comment: string, owned: OwnedConfig): Buff
 }
 
 /** Stamps an open file; false where its file system can't. */
-function stamp(handle: FileHandle, path: string, owned: OwnedConfig, hash: string): boolean {
+function stamp(
+  handle: FileHandle,
+  path: string,
+  owned: OwnedConfig,
+  hash: string,
+  origin: Origin | undefined,
+): boolean {
   const {node, pid, bootId} = owned.owner;
   const text = JSON.stringify({
     lock: owned.name,
@@ -70,6 +84,7 @@ function stamp(handle: FileHandle, path: string, owned: OwnedConfig, hash: strin
     epoch: owned.epoch,
     sha256: hash,
     time: new Date().toISOString(),
+    ...(origin && {origin}),
   });
   const result = native.setXattr(handle.fd, STAMP, Buffer.from(text));
   if (result < 0 && !['EOPNOTSUPP', 'ENOSPC', 'E2BIG'].includes(errnoName(result)))
@@ -84,7 +99,13 @@ async function copyOwnership(handle: FileHandle, like: Stats): Promise<void> {
   await handle.chmod(like.mode & 0o7777);
 }
 
-async function writeShadow(path: string, content: Buffer, like: Stats, owned: OwnedConfig): Promise<boolean> {
+async function writeShadow(
+  path: string,
+  content: Buffer,
+  like: Stats,
+  owned: OwnedConfig,
+  origin: Origin | undefined,
+): Promise<boolean> {
   const handle = await open(
     path,
     constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW,
@@ -93,7 +114,7 @@ async function writeShadow(path: string, content: Buffer, like: Stats, owned: Ow
   try {
     await handle.writeFile(content);
     await copyOwnership(handle, like);
-    const stamped = stamp(handle, path, owned, sha256(content));
+    const stamped = stamp(handle, path, owned, sha256(content), origin);
     await handle.sync();
     return stamped;
   } finally {
@@ -157,7 +178,7 @@ export async function updateConfig(
   owned.planUpdate({from: sha256(current), to: hash});
   let stamped: boolean;
   try {
-    stamped = await writeShadow(shadow, content, await stat(owned.file), owned);
+    stamped = await writeShadow(shadow, content, await stat(owned.file), owned, options.origin);
     await validateShadow(owned, shadow, content, options);
     options.signal?.throwIfAborted();
     await commit(owned, shadow);

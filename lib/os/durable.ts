@@ -15,7 +15,11 @@ export async function syncDirectory(path: string): Promise<void> {
 }
 
 /** Replaces a file by a complete new one, durably. `scratch` is a path on the same file system that nobody else uses. */
-export async function replaceFile(path: string, scratch: string, content: string): Promise<void> {
+export async function replaceFile(
+  path: string,
+  scratch: string,
+  content: string | Uint8Array,
+): Promise<void> {
   try {
     const handle = await open(
       scratch,

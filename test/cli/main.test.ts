@@ -14,6 +14,7 @@ const COMMANDS = [
   'recover',
   'break-glass',
   'daemon',
+  'fleet',
   'bit',
   'log',
   'policy',
@@ -26,7 +27,13 @@ test('help begins with an example, lists every command and ends with the exit st
   t.is(stderr, '');
   t.true(stdout.startsWith('Examples:\n  locksmith explain'));
   for (const command of COMMANDS) t.regex(stdout, new RegExp(`^  ${command} `, 'm'));
-  for (const variable of ['LOCKSMITH_RUN', 'LOCKSMITH_STATE', 'LOCKSMITH_BITS', 'LOCKSMITH_POLICY'])
+  for (const variable of [
+    'LOCKSMITH_RUN',
+    'LOCKSMITH_STATE',
+    'LOCKSMITH_BITS',
+    'LOCKSMITH_POLICY',
+    'LOCKSMITH_FLEET',
+  ])
     t.true(stdout.includes(variable));
   t.regex(stdout, /Exit status:\n {2}0 [^]*\n {2}77 /);
 });

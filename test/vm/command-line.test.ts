@@ -4,7 +4,7 @@ import {chmodSync, chownSync, existsSync, mkdirSync, readFileSync, writeFileSync
 import {join} from 'node:path';
 import {fileURLToPath} from 'node:url';
 import test from 'ava';
-import type {Finding} from '../../lib/cli/health-checks.js';
+import type {Finding} from '../../lib/cli/finding.js';
 import type {FileVerdict} from '../../lib/recovery/file-verdict.js';
 import {kernelScratch, shown, Stranger} from './helpers/kernel-lock.js';
 

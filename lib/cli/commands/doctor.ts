@@ -3,7 +3,8 @@ import {EXIT} from '../../errors.js';
 import {resolveRoots} from '../../lock/layout.js';
 import {system as ourSystem} from '../../os/system.js';
 import type {CommandSpec} from '../command.js';
-import {type Finding, HEALTH_CHECKS, type Health, runCheck} from '../health-checks.js';
+import type {Finding, Health} from '../finding.js';
+import {HEALTH_CHECKS, runCheck} from '../health-checks.js';
 import {align, paint, print, printJson} from '../output.js';
 
 const STYLE: Record<Health, Parameters<typeof paint>[1]> = {ok: 'green', warn: 'yellow', fail: 'red'};
@@ -26,7 +27,7 @@ export const doctorCommand: CommandSpec = {
   options: [],
   examples: [['locksmith doctor', 'one line for each check: ok, warn or fail']],
   about:
-    'Checks the addon, the state directories, what the kernel offers, leftovers, orphans, the audit log, the policy and whether a daemon answers. Changes nothing.',
+    'Checks the addon, the state directories, what the kernel offers, leftovers, orphans, the audit log, the policy, whether a daemon answers, and the fleet: its file, its keys and etcd. Changes nothing.',
   exits: [
     [0, 'nothing failed; there may be warnings'],
     [2, 'something failed'],
