@@ -25,7 +25,7 @@ export interface FleetStanding {
 }
 
 export interface FleetListener {
-  /** At most four times a second, with the ids of the roll-outs in which something changed. */
+  /** What is known or its standing has changed: at most four times a second, with the ids of the roll-outs in which something changed. */
   onChanged(rollouts: readonly string[]): void;
   /** Each time etcd is lost or heard again, or not heard for another reason. */
   onStanding(standing: FleetStanding): void;
@@ -173,6 +173,8 @@ export class FleetWatch implements AsyncDisposable {
     const current = why === null;
     const since = current === before.current ? before.since : new Date().toISOString();
     this.#standing = {current, since, why};
-    if (why !== before.why) this.#listener.onStanding(this.#standing);
+    if (why === before.why) return;
+    this.#listener.onStanding(this.#standing);
+    this.#changes([]);
   }
 }

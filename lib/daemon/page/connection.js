@@ -58,9 +58,6 @@ const FLEET_PAUSE = 50;
 /** Nobody reads more nodes in need, or more of what has ended. */
 const MOST = 200;
 
-/** Those after which the fleet is asked for. */
-const OF_THE_FLEET = new Set(['fleet-changed', 'fleet-standing']);
-
 /** @param {string} path */
 async function ask(path) {
   const answer = await fetch(path, {signal: AbortSignal.timeout(10_000)});
@@ -82,14 +79,14 @@ function skewOf(answer) {
 /** Something that is asked for now and then: a little later, once for all who want it meanwhile, and never twice at a time. */
 class Repeated {
   #pause;
-  #ask;
+  #act;
   #busy = false;
   #again = false;
 
-  /** @param {number} pause @param {() => Promise<void>} ask */
-  constructor(pause, ask) {
+  /** @param {number} pause @param {() => Promise<void>} act */
+  constructor(pause, act) {
     this.#pause = pause;
-    this.#ask = ask;
+    this.#act = act;
   }
 
   soon() {
@@ -100,7 +97,7 @@ class Repeated {
 
   async #run() {
     this.#again = false;
-    await this.#ask();
+    await this.#act();
     this.#busy = false;
     if (this.#again) this.soon();
   }
@@ -138,7 +135,7 @@ export class Connection {
     if (this.#waiting) this.#waiting.push(told);
     else this.#listener.told(told);
     if (AUDITED.has(told.event)) this.#audit.soon();
-    if (OF_THE_FLEET.has(told.event)) this.#fleet.soon();
+    if (told.event === 'fleet-changed') this.#fleet.soon();
     if (told.event === 'swept') void this.#sync();
   }
 
@@ -169,11 +166,11 @@ export class Connection {
     }
   }
 
-  /** @param {() => Promise<void>} ask */
-  async #askFor(ask) {
+  /** @param {() => Promise<void>} act */
+  async #askFor(act) {
     const source = this.#source;
     try {
-      await ask();
+      await act();
     } catch {
       this.#lose(source);
     }
