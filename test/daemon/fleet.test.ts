@@ -14,7 +14,7 @@ interface Stage {
   readonly place: Scratch;
   readonly fleet: PlayedFleet;
   /** Starts a daemon that looks at it. */
-  start(): Promise<{readonly it: TestDaemon; readonly listening: Listening}>;
+  readonly start: () => Promise<{readonly it: TestDaemon; readonly listening: Listening}>;
 }
 
 async function stage(t: ExecutionContext): Promise<Stage> {

@@ -84,6 +84,17 @@ export class PlayedFleet {
     };
   }
 
+  /** Agents that came once, and are silent. */
+  async known(names: readonly string[]): Promise<void> {
+    for (let from = 0; from < names.length; from += 100)
+      await this.write(
+        ...names.slice(from, from + 100).map(node => {
+          const {bootId: _, locks: __, hot: ___, since: ____, ...known} = this.#registration(node, {});
+          return put(KEYS.knownNode(node), known);
+        }),
+      );
+  }
+
   /** An agent's lease is over. */
   async silence(node: string): Promise<void> {
     await this.write({delete: KEYS.node(node)});

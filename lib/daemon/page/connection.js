@@ -57,6 +57,14 @@ const AUDIT_PAUSE = 500;
 const FLEET_PAUSE = 50;
 /** Nobody reads more nodes in need, or more of what has ended. */
 const MOST = 200;
+const MOST_ROLLOUTS = 20;
+/** Milliseconds for which a roll-out that has ended stays in view. */
+const RECENT = 600_000;
+
+/** Is it under way, or was it until a moment ago? @param {Fleet['rollouts'][number]} rollout @param {number} after */
+function isInView({active, state}, after) {
+  return active || (state !== null && Date.parse(state.since) > after);
+}
 
 /** @param {string} path */
 async function ask(path) {
@@ -181,12 +189,12 @@ export class Connection {
   }
 
   async #askForFleet() {
-    const fleet = /** @type {Fleet} */ (await get(`/v1/fleet?most=${MOST}`));
-    const active = fleet.rollouts.filter(rollout => rollout.active);
-    const rollouts = await Promise.all(
-      active.map(({id}) => get(`/v1/fleet/rollouts/${encodeURIComponent(id)}?most=${MOST}`)),
-    );
-    this.#listener.fleet(fleet, rollouts);
+    const answer = await ask(`/v1/fleet?most=${MOST}`);
+    const fleet = /** @type {Fleet} */ (await answer.json());
+    const after = Date.parse(answer.headers.get('date') ?? '') - RECENT;
+    const ids = fleet.rollouts.filter(rollout => isInView(rollout, after)).map(({id}) => id);
+    const paths = ids.slice(0, MOST_ROLLOUTS).map(id => `/v1/fleet/rollouts/${id}?most=${MOST}`);
+    this.#listener.fleet(fleet, await Promise.all(paths.map(get)));
   }
 
   /** The connection is cut off: says so, and tries again, ever more slowly. @param {EventSource | undefined} source */

@@ -115,13 +115,14 @@ function stepsOf({id, state}) {
 export function nextSteps(rollout, {leader}) {
   const lock = rollout.plan?.lock ?? 'LOCK';
   const examples = new Map(rollout.nodes.map(node => [node.state, node])).values();
-  const drive = leader
-    ? []
-    : [
-        {
-          what: 'nobody drives: on a machine with the key of a driver',
-          command: 'locksmith fleet agent --drive',
-        },
-      ];
+  const drive =
+    leader || !rollout.active
+      ? []
+      : [
+          {
+            what: 'nobody drives: on a machine with the key of a driver',
+            command: 'locksmith fleet agent --drive',
+          },
+        ];
   return [...drive, ...[...examples].flatMap(node => helpNode(node, lock)), ...stepsOf(rollout)];
 }

@@ -70,7 +70,7 @@ class FleetHoldItem {
 
   constructor() {
     const first = element('span', {class: 'line'}, this.#lock, this.#left);
-    this.element = element('li', {}, element('div', {class: 'hold'}, first, this.#bar, this.#who));
+    this.element = element('li', {class: 'hold'}, first, this.#bar, this.#who);
   }
 
   /** @param {{hold: FleetHold, now: number}} shown */
@@ -131,14 +131,14 @@ export class FleetPanel {
     for (const id of ['fleet', 'fleet-head', 'to-fleet']) byId(id).hidden = fleet === undefined;
     if (!fleet) return;
     fill('rollouts', this.#cards.show(rollouts.map(rollout => [rollout.id, {rollout, fleet, now}])));
-    byId('no-rollouts').hidden = rollouts.length > 0;
+    byId('no-rollouts').hidden = rollouts.some(({active}) => active);
     fill('fleet-holds', this.#holds.show(fleet.holds.map(hold => [hold.id, {hold, now}])));
     if (fleet === this.#shown) return;
     this.#shown = fleet;
     this.#showStanding(fleet);
     this.#showHead(fleet);
     this.#showNodes(fleet);
-    this.#showEnded(fleet);
+    this.#showEnded(fleet, new Set(rollouts.map(({id}) => id)));
     this.#showProblems(fleet);
     byId('fleet-holds').hidden = fleet.holds.length === 0;
     byId('no-fleet-holds').hidden = fleet.holds.length > 0;
@@ -173,13 +173,14 @@ export class FleetPanel {
     say('fleet-nodes-more', rows.length < inNeed, `and ${inNeed - rows.length} more`);
   }
 
-  /** @param {Fleet} fleet */
-  #showEnded({rollouts, counts}) {
-    const ended = rollouts.filter(({active}) => !active);
+  /** @param {Fleet} fleet @param {ReadonlySet<string>} inView */
+  #showEnded({rollouts, counts}, inView) {
+    const ended = rollouts.filter(({active, id}) => !active && !inView.has(id));
+    const all = counts.ended - rollouts.filter(({active, id}) => !active && inView.has(id)).length;
     fill('ended', this.#ended.show(ended.map(rollout => [rollout.id, rollout])));
     byId('fleet-ended').hidden = ended.length === 0;
-    const more = counts.ended > ended.length ? `, the last ${ended.length} of them` : '';
-    setText(byId('fleet-ended-title'), `${countText(counts.ended, 'roll-out')} ended${more}`);
+    const more = all > ended.length ? `, the last ${ended.length} of them` : '';
+    setText(byId('fleet-ended-title'), `${countText(all, 'roll-out')} ended before${more}`);
   }
 
   /** @param {Fleet} fleet */

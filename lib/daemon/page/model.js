@@ -86,7 +86,7 @@ export class Model {
   audit = [];
   /** Undefined: the daemon looks at none, or has not said yet. @type {Fleet | undefined} */
   fleet;
-  /** Those under way. @type {readonly Rollout[]} */
+  /** Those under way, and those that have just ended. @type {readonly Rollout[]} */
   rollouts = [];
   /** Newest first. @type {Happened[]} */
   happened = [];

@@ -133,8 +133,8 @@ class StepItem {
 class HistoryItem {
   #time = element('time');
   #text = element('span');
-  #who = element('span', {class: 'who'});
-  element = element('li', {}, this.#time, element('span', {}, this.#text, this.#who));
+  #who = element('span', {class: 'dim'});
+  element = element('li', {}, this.#time, element('span', {}, this.#text, ' ', this.#who));
 
   /** @param {{event: HistoryEvent, cohorts: Rollout['cohorts']}} shown */
   update({event, cohorts}) {
@@ -147,14 +147,10 @@ class HistoryItem {
 
 /** @param {string} id @param {string} title @param {...Element} children */
 function part(id, title, ...children) {
-  const heading = element('h4', {id}, title);
-  return {
-    heading,
-    element: element('section', {class: 'inner', 'aria-labelledby': id}, heading, ...children),
-  };
+  return element('div', {}, element('h4', {id}, title), ...children);
 }
 
-/** One roll-out that is under way. */
+/** One roll-out that is under way, or has just ended. */
 export class RolloutCard {
   #cohorts = new Keyed(() => new CohortItem());
   #rows = new Keyed(node => new NodeRow(node));
@@ -210,9 +206,9 @@ export class RolloutCard {
       this.#why,
       this.#problems,
       this.#bars,
-      this.#needed.element,
-      this.#next.element,
-      this.#happened.element,
+      this.#needed,
+      this.#next,
+      this.#happened,
     );
   }
 
@@ -240,6 +236,7 @@ export class RolloutCard {
     const why = state?.reason ?? '';
     this.#why.hidden = why === '';
     setText(this.#why, why);
+    setAttribute(this.#why, 'data-phase', state?.phase);
     this.#problems.hidden = problems.length === 0;
     this.#problems.replaceChildren(...problems.map(problem => element('li', {}, problem)));
   }
@@ -262,7 +259,7 @@ export class RolloutCard {
       this.#body,
       views.map(view => view.element),
     );
-    this.#needed.element.hidden = inNeed === 0;
+    this.#needed.hidden = inNeed === 0;
     this.#more.hidden = rows.length === inNeed;
     setText(this.#more, `and ${inNeed - rows.length} more`);
   }
@@ -274,7 +271,7 @@ export class RolloutCard {
       this.#commands,
       views.map(view => view.element),
     );
-    this.#next.element.hidden = steps.length === 0;
+    this.#next.hidden = steps.length === 0;
   }
 
   /** @param {Rollout} rollout */
@@ -285,6 +282,6 @@ export class RolloutCard {
       this.#history,
       views.map(view => view.element),
     );
-    this.#happened.element.hidden = events.length === 0;
+    this.#happened.hidden = events.length === 0;
   }
 }
