@@ -122,8 +122,9 @@ async function main(spec: NodeProcessSpec): Promise<void> {
   const system = readSystem();
   const bare = new BareWatches();
   const agents: Agent[] = [];
+  const common = toConfig({node: '', labels: {}, endpoints, keys});
   const startOne = async ({node, roots}: Place, index: number) => {
-    const config = toConfig({node, labels: {}, endpoints, keys});
+    const config = {...common, node};
     const channels = pool[index % pool.length];
     agents.push(
       await Agent.start({
@@ -132,6 +133,8 @@ async function main(spec: NodeProcessSpec): Promise<void> {
         system: {...system, node},
         roots,
         fence: 'clock',
+        // A thousand agents in one loop keep each other waiting, as those of a thousand machines would not.
+        ttl: 300,
         hold: () => Promise.reject(new Error('nothing is held in a simulation')),
         onEvent: ({event, ...facts}) => tell({did: 'step', event, node, at: machineClock(), facts}),
       }),

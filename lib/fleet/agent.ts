@@ -197,7 +197,7 @@ export class Agent implements AsyncDisposable {
   #tell(event: NodeEvent): void {
     this.#options.onEvent?.(event);
     // What a roll-out has done may show in what the node says of itself.
-    if (event.event.startsWith('fleet-')) this.#renew();
+    if (event.event.startsWith('fleet-')) this.#watch.touch();
   }
 
   /** Registers anew if something is different: one at a time, and once more for all that came meanwhile. */

@@ -21,7 +21,7 @@ export interface LocksSeen {
 }
 
 /** So much later than the first change it is looked, in milliseconds: most locks are HOT for a moment only. */
-const SETTLING = 200;
+const SETTLING = 1000;
 
 function toReport({name, state, owner, ...rest}: Verdict): LockReport | undefined {
   if (state === 'FREE') return undefined;
@@ -59,6 +59,11 @@ export class LockWatch implements Disposable {
   /** Looks at all locks; those who ask while somebody looks share one that begins later. */
   look(): Promise<LocksSeen> {
     return this.#looking.run();
+  }
+
+  /** Something else has changed that is told along with the locks: it settles as well. */
+  touch(): void {
+    this.#changed();
   }
 
   [Symbol.dispose](): void {
