@@ -134,7 +134,7 @@ export class Connection {
     const stream = member.client.makeBidiStreamRequest(path, requestSerialize, responseDeserialize, metadata);
     const cancel = () => stream.cancel();
     signal.addEventListener('abort', cancel, {once: true});
-    stream.once('close', () => signal.removeEventListener('abort', cancel));
+    stream.once('status', () => signal.removeEventListener('abort', cancel));
     // Whoever has left it hears nothing of its end, which is an error too.
     stream.on('error', () => undefined);
     return stream;
