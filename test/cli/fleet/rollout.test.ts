@@ -272,7 +272,7 @@ test('on a terminal it is drawn in place, and given back with the result below',
   const last = stdout.slice(stdout.lastIndexOf('\u001b[H'));
   t.regex(last, /^ {2}canary +█{20} {2}1\/1 {2}1 APPLIED/m);
   t.regex(last, /^ {2}to 100 % +█{20} {2}2\/2 {2}2 APPLIED/m);
-  t.regex(last, /\u001b\[\?25hALL CLEAR: aim_lock_config converged on 3 nodes/);
+  t.true(last.includes('\u001b[?25hALL CLEAR: aim_lock_config converged on 3 nodes'));
   t.deepEqual(contents(bench), ['gain = 9\n', 'gain = 9\n', 'gain = 9\n']);
 });
 
