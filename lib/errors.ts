@@ -308,6 +308,11 @@ export const ERRORS = {
     advice: 'Wait for it, or `locksmith fleet rollout abort` it; the message names it and who started it.',
     exit: EXIT.tryAgain,
   },
+  ERR_UNKNOWN_FLEET: {
+    meaning: 'The daemon looks at no fleet.',
+    advice: 'Start it with --fleet; without it, `locksmith fleet rollout status` asks etcd itself.',
+    exit: EXIT.failure,
+  },
   ERR_UNKNOWN_ROLLOUT: {
     meaning: 'No roll-out has that id.',
     advice: 'See `locksmith fleet rollout history`.',

@@ -84,6 +84,6 @@ try {
   if (values.svg) write(values.svg, timeline(title, result.nodes, curves));
   if (values.json) write(values.json, `${JSON.stringify({machine: describeMachine(), ...result})}\n`);
 } finally {
-  for (const end of ends.reverse()) await end();
+  for (const end of ends.toReversed()) await end();
 }
 process.exit();

@@ -153,18 +153,13 @@ async function main(spec: NodeProcessSpec): Promise<void> {
       for (const channels of pool) channels.close();
     },
   };
-  process.on('message', (message: ToNodes) => {
-    void acts[message.do](message).then(
-      () => {
-        tell({did: message.do});
-        if (message.do === 'end') process.disconnect();
-      },
-      (error: unknown) => {
-        console.error(error);
-        process.exit(1);
-      },
-    );
-  });
+  const act = async (message: ToNodes) => {
+    await acts[message.do](message);
+    tell({did: message.do});
+    if (message.do === 'end') process.disconnect();
+  };
+  // What is thrown ends the process, which its parent hears.
+  process.on('message', (message: ToNodes) => void act(message));
   process.once('disconnect', () => process.exit());
   tell({did: 'made'});
 }

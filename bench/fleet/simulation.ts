@@ -1,7 +1,9 @@
 /** How fast does a roll-out go through a large fleet? Many agents in few processes, a real etcd, real files; beside it the bare watches of etcd, in the same run. */
 import {type ChildProcess, fork} from 'node:child_process';
 import {once} from 'node:events';
+import {setTimeout as pause} from 'node:timers/promises';
 import {fileURLToPath} from 'node:url';
+import type {HistoryEvent} from '../../lib/fleet/documents.js';
 import {openFleet} from '../../lib/fleet/access.js';
 import {Driver} from '../../lib/fleet/driver.js';
 import {followRollout, hasEnded} from '../../lib/fleet/rollout-view.js';
@@ -148,11 +150,14 @@ export async function simulate(t: Ends, options: SimulationOptions): Promise<Sim
   for (const each of processes) each.onStep = step => steps.add(step);
   const end = new AbortController();
   let ordered = Number.POSITIVE_INFINITY;
+  let converged = Number.POSITIVE_INFINITY;
   const driving = Driver.run(access, {
     signal: end.signal,
-    // The last order to apply is that to all but the canary.
     onEvent: ({event, told}) => {
-      if (event === 'step' && (told as {event?: string})?.event === 'applying') ordered = machineClock();
+      const what = event === 'step' ? (told as HistoryEvent).event : event;
+      // The last order to apply is that to all but the canary.
+      if (what === 'applying') ordered = machineClock();
+      if (what === 'converged') converged = machineClock();
     },
   });
   const begun = machineClock();
@@ -171,14 +176,16 @@ export async function simulate(t: Ends, options: SimulationOptions): Promise<Sim
     health: [],
     reason: 'a simulation',
   });
-  let last = '';
+  let said = 0;
   for await (const {state, counts} of followRollout(access, id)) {
-    const line = `${state?.phase} ${JSON.stringify(counts)}`;
-    if (line !== last && state) say(line);
-    last = line;
     if (state && hasEnded(state.phase)) break;
+    // Each look goes over all nodes: not more often than somebody reads.
+    await pause(500);
+    if (machineClock() - said < 2000) continue;
+    said = machineClock();
+    const some = Object.entries(counts).filter(([, those]) => those > 0);
+    say(`${state?.phase}: ${some.map(([name, those]) => `${those} ${name}`).join(', ')}`);
   }
-  const converged = machineClock() - begun;
   end.abort();
   await driving;
   await Promise.all(processes.map(each => each.do({do: 'end'})));
@@ -190,6 +197,6 @@ export async function simulate(t: Ends, options: SimulationOptions): Promise<Sim
     prepared: steps.since('fleet-prepared', begun),
     ordered: steps.since('order to apply', begun),
     applied: steps.since('fleet-applied', begun),
-    converged,
+    converged: converged - begun,
   };
 }

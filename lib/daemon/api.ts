@@ -1,5 +1,17 @@
 /** What can be asked of the daemon, and what does it answer? One schema for the server, the client and docs/openapi.json. */
 import {z} from 'zod';
+import {
+  fleetHold,
+  HEALTH,
+  historyEvent,
+  leaderRecord,
+  memberName,
+  NODE_STATES,
+  nodeReport,
+  plan,
+  registration,
+  rolloutState,
+} from '../fleet/documents.js';
 import {MAX_PURPOSE} from '../lock/owner-record.js';
 import {LONGEST_HOLD} from '../recovery/hold.js';
 import {LONGEST_REASON, SHORTEST_FORCE} from './reasons.js';
@@ -222,6 +234,76 @@ export const statusSchema = z.strictObject({
     .nullable()
     .describe('the last look at all locks'),
   policy: z.strictObject({read: time, problem: z.string().nullable()}),
+  fleet: z.string().nullable().describe('name of the fleet that it looks at; null: none'),
+});
+
+const count = z.int().nonnegative();
+const problems = z
+  .array(z.string())
+  .describe('what in etcd is not what Locksmith writes there, at most a hundred');
+
+const rolloutSummary = z.strictObject({
+  id: z.string(),
+  plan: plan.nullable().describe('what it is to do; null: missing or invalid, and `problems` says which'),
+  state: rolloutState.nullable().describe('where it is; null: as above'),
+  active: z.boolean().describe('it has not come to its end'),
+});
+
+/** A node as it says itself, or as it said last when it is silent. */
+const fleetNodeSchema = z.strictObject({
+  node: z.string(),
+  silent: z.boolean().describe('it has no session with etcd, which proves nothing of the machine'),
+  version: z.string().nullable(),
+  labels: registration.shape.labels,
+  locks: count.nullable().describe('how many it has; null: nobody knows'),
+  hot: registration.shape.hot.describe('those that are HOT or orphaned'),
+  epochs: registration.shape.epochs,
+  since: time.nullable().describe('when its agent began'),
+});
+
+/** What is known of the fleet. */
+export const fleetSchema = z.strictObject({
+  fleet: z.string(),
+  standing: z.strictObject({
+    current: z.boolean().describe('it is what stands in etcd now'),
+    since: time.describe('so long it has been so, or not'),
+    why: z.string().nullable().describe('why it is not'),
+  }),
+  leader: leaderRecord.nullable().describe('who drives the roll-outs; null: nobody'),
+  counts: z
+    .strictObject({nodes: count, silent: count, hot: count, inNeed: count, ended: count, problems: count})
+    .describe('of nodes; `inNeed`: those that are silent, or have locks that are HOT'),
+  nodes: z.array(fleetNodeSchema).describe('those in need of attention first'),
+  rollouts: z.array(rolloutSummary).describe('the active ones first, then the newest'),
+  holds: z.array(fleetHold),
+  problems,
+});
+
+const byState = z.record(z.enum([...NODE_STATES, 'SILENT']), count);
+
+const rolloutNode = z.strictObject({
+  node: memberName,
+  state: z.enum([...NODE_STATES, 'SILENT']),
+  cohort: count.describe('index into the cohorts'),
+  sha256: nodeReport.shape.sha256.describe('of the file, as read back'),
+  epoch: count.describe('0: none of a roll-out'),
+  health: z.enum(HEALTH).nullable(),
+  reason: z.string().nullable(),
+  owner: nodeReport.shape.owner.unwrap().nullable().describe('who has the lock there'),
+});
+
+/** How far a roll-out is. */
+export const rolloutSchema = rolloutSummary.extend({
+  cohorts: z
+    .array(z.strictObject({nodes: count, counts: byState, health: z.record(z.enum(HEALTH), count)}))
+    .describe('the canary first'),
+  counts: byState,
+  nodes: z
+    .array(rolloutNode)
+    .describe('those in need of attention first, then in the order in which they come'),
+  inNeed: count.describe('how many nodes need attention'),
+  history: z.array(historyEvent).describe('oldest first'),
+  problems,
 });
 
 export const failureSchema = z.strictObject({
@@ -233,6 +315,10 @@ export type Liveness = z.infer<typeof livenessSchema>;
 export type BeatRequest = z.infer<typeof beatSchema>;
 export type OrchestratorRequest = z.infer<typeof orchestratorRequestSchema>;
 export type OrchestratorAnswer = z.infer<typeof orchestratorSchema>;
+export type FleetAnswer = z.infer<typeof fleetSchema>;
+export type FleetNodeAnswer = z.infer<typeof fleetNodeSchema>;
+export type RolloutAnswer = z.infer<typeof rolloutSchema>;
+export type RolloutNodeAnswer = z.infer<typeof rolloutNode>;
 export type Status = z.infer<typeof statusSchema>;
 export type HoldAnswer = z.infer<typeof holdSchema>;
 export type HoldRequest = z.infer<typeof holdRequestSchema>;

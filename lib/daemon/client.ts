@@ -10,6 +10,7 @@ import {
   type BeatRequest,
   type BreakGlassRequest,
   type CertificateAnswer,
+  type FleetAnswer,
   type HoldAnswer,
   type HoldRequest,
   type Liveness,
@@ -17,6 +18,7 @@ import {
   type OrchestratorAnswer,
   type OrchestratorRequest,
   type RecoveryRequest,
+  type RolloutAnswer,
   type Status,
   type VerdictAnswer,
 } from './api.js';
@@ -38,6 +40,16 @@ export interface Asking {
 export interface Following extends Asking {
   /** Sees each step as it is done. */
   readonly onStep?: ((step: Step) => void) | undefined;
+}
+
+/** How much is asked for. */
+export interface Most {
+  /** The longest that any list of nodes, of what has ended and of what has happened is to be. By default all. */
+  readonly most?: number | undefined;
+}
+
+function mostOf(most: number | undefined): string {
+  return most === undefined ? '' : `?most=${most}`;
 }
 
 /** One server-sent event. */
@@ -152,6 +164,16 @@ export class DaemonClient implements AsyncDisposable {
   /** The owner of a lock says that it lives and how far it got; see Heartbeat. */
   beat(lock: string, beat: BeatRequest, asking?: Asking): Promise<Liveness> {
     return this.#ask('PUT', `/locks/${encodeURIComponent(lock)}/heartbeat`, asking, beat);
+  }
+
+  /** What is known of the fleet, with at most so many nodes, those in need first. Rejects with ERR_UNKNOWN_FLEET. */
+  fleet({most, ...asking}: Asking & Most = {}): Promise<FleetAnswer> {
+    return this.#ask('GET', `/fleet${mostOf(most)}`, asking);
+  }
+
+  /** How far a roll-out is, as above. Rejects with ERR_UNKNOWN_FLEET or ERR_UNKNOWN_ROLLOUT. */
+  rollout(id: string, {most, ...asking}: Asking & Most = {}): Promise<RolloutAnswer> {
+    return this.#ask('GET', `/fleet/rollouts/${encodeURIComponent(id)}${mostOf(most)}`, asking);
   }
 
   orchestrators(asking?: Asking): Promise<OrchestratorAnswer[]> {

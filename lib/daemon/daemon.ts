@@ -3,6 +3,8 @@ import {chmodSync, chownSync, constants, lstatSync, renameSync, rmSync} from 'no
 import {join} from 'node:path';
 import type {FastifyBaseLogger, FastifyInstance} from 'fastify';
 import {LockError} from '../errors.js';
+import type {FleetConfig} from '../fleet/config.js';
+import {FleetWatch} from '../fleet/fleet-watch.js';
 import {prepareRoots, type Roots} from '../lock/layout.js';
 import {LockFile} from '../os/lock-file.js';
 import {findHolders} from '../os/lock-survey.js';
@@ -45,6 +47,8 @@ export interface DaemonOptions {
   /** Directory of the policy, by default the system's; false: none. */
   readonly policy?: string | false | undefined;
   readonly sweep?: number | undefined;
+  /** A fleet to look at; nothing else here depends on it, or on its etcd. */
+  readonly fleet?: FleetConfig | undefined;
   readonly limits?: Limits | undefined;
   /** Ends it, also while it begins: the start then rejects with its reason. */
   readonly signal?: AbortSignal | undefined;
@@ -78,6 +82,7 @@ export class Daemon {
   readonly #events = new Events();
   readonly #guardian: Guardian;
   readonly #holds: Holds;
+  readonly #fleet: FleetWatch | undefined;
   readonly #metrics: Metrics;
   readonly #onlooker: Onlooker;
   readonly #since = new Date().toISOString();
@@ -102,7 +107,13 @@ export class Daemon {
     const {tell} = this.#events;
     this.#guardian = new Guardian({system, roots}, () => this.#policy.rules, tell);
     this.#holds = new Holds(system, this.#guardian, tell);
-    this.#metrics = new Metrics(version, this.#guardian, this.#holds);
+    this.#fleet =
+      options.fleet &&
+      new FleetWatch(options.fleet, {
+        onChanged: rollouts => tell({event: 'fleet-changed', rollouts}),
+        onStanding: ({current, why}) => tell({event: 'fleet-standing', current, why}),
+      });
+    this.#metrics = new Metrics(version, this.#guardian, this.#holds, this.#fleet);
     this.#onlooker = new Onlooker(this.#guardian, this.#events);
     this.#events.on(event => this.#metrics.note(event));
     this.#events.on(logEvents(logger));
@@ -151,6 +162,7 @@ export class Daemon {
       listeners: this.#events.listeners,
       sweep: swept && {finished: swept.finished, took: swept.took, locks: swept.locks},
       policy: {read: this.#policy.read, problem: this.#policy.problem},
+      fleet: this.#fleet?.fleet ?? null,
     };
   }
 
@@ -198,6 +210,7 @@ export class Daemon {
         holds: this.#holds,
         events: this.#events,
         metrics: this.#metrics,
+        fleet: this.#fleet,
         state: roots.state,
         status: () => this.status(),
         settingsOf: lock => this.#policy.rules.of(lock).settings,
@@ -237,6 +250,7 @@ export class Daemon {
     clearTimeout(this.#timer);
     this.#manager.stopping();
     this.#onlooker[Symbol.dispose]();
+    await this.#fleet?.close();
     await this.#events.end();
     await this.#holds.end();
     await this.#guardian.end();

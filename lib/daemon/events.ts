@@ -60,6 +60,10 @@ export type DaemonEvent =
   | {readonly event: 'suspect'; readonly lock: string; readonly late: 'heartbeat' | 'progress' | null}
   | {readonly event: 'swept'; readonly locks: number; readonly took: number}
   | {readonly event: 'policy'; readonly problem: string | null}
+  /** Something of the fleet has changed, and something in these roll-outs; whoever wants to know asks. */
+  | {readonly event: 'fleet-changed'; readonly rollouts: readonly string[]}
+  /** What is known of the fleet is current from now on, or no longer, and why. */
+  | {readonly event: 'fleet-standing'; readonly current: boolean; readonly why: string | null}
   /** Something of the daemon's own could not be done. */
   | {readonly event: 'trouble'; readonly what: string; readonly error: unknown};
 

@@ -62,6 +62,10 @@ function lineOf(event: DaemonEvent): readonly ['info' | 'warn' | 'error', string
       return event.problem === null
         ? ['info', 'the policy was read']
         : ['error', `the new policy has a fault, and the old one stays: ${event.problem}`];
+    case 'fleet-standing':
+      return event.current
+        ? ['info', 'what is known of the fleet is current']
+        : ['warn', `what is known of the fleet is old: ${event.why}`];
     case 'trouble':
       return ['error', `trouble with ${event.what}`, {err: event.error}];
     default:

@@ -13,7 +13,9 @@ export interface Loopback {
 
 /** All that the page asks for; what is not named here is refused. */
 const LOOKING: ReadonlySet<string> = new Set(
-  ['/status', '/locks', '/locks/:name', '/holds', '/audit', '/events'].map(path => `${API}${path}`),
+  ['/status', '/locks', '/locks/:name', '/holds', '/audit', '/events', '/fleet', '/fleet/rollouts/:id'].map(
+    path => `${API}${path}`,
+  ),
 );
 
 /** Nobody has an identity there, so these are for all of them together. */

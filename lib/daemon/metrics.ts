@@ -1,6 +1,7 @@
 /** What can be counted and timed, for Prometheus? Names by its conventions, labels that stay few (prometheus.io/docs/practices/naming). */
 import {Counter, collectDefaultMetrics, Gauge, Histogram, Registry} from 'prom-client';
 import {isLockError} from '../errors.js';
+import type {FleetWatch} from '../fleet/fleet-watch.js';
 import {hasCode} from '../os/system-error.js';
 import type {DaemonEvent} from './events.js';
 import type {Guardian} from './guardian.js';
@@ -69,10 +70,11 @@ export class Metrics {
   /** Of each lock, under which epoch it has an owner, and since when. */
   readonly #owners = new Map<string, {readonly epoch: number | null; readonly since: number}>();
 
-  constructor(version: string, guardian: Guardian, holds: Holds) {
+  constructor(version: string, guardian: Guardian, holds: Holds, fleet?: FleetWatch) {
     collectDefaultMetrics({register: this.#registry});
     this.#gauge('locksmith_build_info', 'The version that runs; always 1', ['version']).set({version}, 1);
     this.#addLiveness(guardian);
+    if (fleet) this.#addFleet(fleet);
     this.#computed('locksmith_holds', 'Holds in force that were asked for through the daemon', gauge =>
       gauge.set(holds.list().length),
     );
@@ -113,6 +115,23 @@ export class Metrics {
     );
     this.#computed('locksmith_orchestrators', 'Orchestrators that have registered', gauge =>
       gauge.set(guardian.orchestrators.list().length),
+    );
+  }
+
+  #addFleet(fleet: FleetWatch): void {
+    this.#computed('locksmith_fleet_current', '1 while what is known of the fleet is current', gauge =>
+      gauge.set(fleet.standing.current ? 1 : 0),
+    );
+    this.#computed(
+      'locksmith_fleet_nodes',
+      'Nodes of all roll-outs that are under way, by how far they are',
+      gauge => {
+        gauge.reset();
+        for (const {id, active} of fleet.view().rollouts)
+          if (active)
+            for (const [state, count] of Object.entries(fleet.rollout(id).counts)) gauge.inc({state}, count);
+      },
+      ['state'],
     );
   }
 

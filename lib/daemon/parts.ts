@@ -1,6 +1,7 @@
 /** What do all routes of the daemon share? */
 import type {FastifyInstance, FastifyRequest} from 'fastify';
 import {LockError} from '../errors.js';
+import type {FleetWatch} from '../fleet/fleet-watch.js';
 import type {Peer} from '../os/peer.js';
 import type {Settings} from '../recovery/policy/policy.js';
 import type {Status} from './api.js';
@@ -15,6 +16,8 @@ export interface Parts {
   readonly holds: Holds;
   readonly events: Events;
   readonly metrics: Metrics;
+  /** Undefined: this daemon looks at none. */
+  readonly fleet: FleetWatch | undefined;
   /** Where the audit log is. */
   readonly state: string;
   status(): Status;

@@ -2,10 +2,12 @@
 import {
   certificateSchema,
   failureSchema,
+  fleetSchema,
   holdSchema,
   jsonSchema,
   orchestratorSchema,
   lockSchema,
+  rolloutSchema,
   statusSchema,
   verdictSchema,
 } from './api.js';
@@ -18,6 +20,8 @@ export const SHARED: Readonly<Record<string, object>> = {
   certificate: jsonSchema(certificateSchema),
   hold: jsonSchema(holdSchema),
   orchestrator: jsonSchema(orchestratorSchema),
+  fleet: jsonSchema(fleetSchema),
+  rollout: jsonSchema(rolloutSchema),
   failure: jsonSchema(failureSchema),
 };
 

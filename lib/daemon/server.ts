@@ -17,6 +17,7 @@ import {hasCode} from '../os/system-error.js';
 import type {System} from '../os/system.js';
 import {toFacts, toJson} from '../recovery/report.js';
 import type {Parts} from './parts.js';
+import {fleetRoutes} from './routes/fleet.js';
 import {holdRoutes} from './routes/holds.js';
 import {lockRoutes} from './routes/locks.js';
 import {orchestratorRoutes} from './routes/orchestrators.js';
@@ -198,7 +199,7 @@ export async function buildServer(
   });
   await app.register(fastifySSE, {serializer: toJson, heartbeatInterval: 15_000});
   await app.register(async routes => {
-    for (const add of [lockRoutes, holdRoutes, orchestratorRoutes, statusRoutes, pageRoutes])
+    for (const add of [lockRoutes, holdRoutes, orchestratorRoutes, fleetRoutes, statusRoutes, pageRoutes])
       add(routes, all);
   });
   return app;

@@ -20,6 +20,7 @@ export const memberName = z
   .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/, 'expected 1 to 63 of A-Z a-z 0-9 . _ -');
 
 const id = z.string().regex(/^[a-z0-9][a-z0-9-]{0,62}$/);
+export {id as rolloutId};
 const sha256 = z.string().regex(/^[0-9a-f]{64}$/);
 const rank = z.string().regex(/^[0-9a-f]{16}$/);
 const epoch = z.int().min(1);

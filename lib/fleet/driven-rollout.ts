@@ -2,7 +2,6 @@
 import {isLockError, LockError} from '../errors.js';
 import {monotonic} from '../os/deadline.js';
 import type {System} from '../os/system.js';
-import {rankOf} from './cohort.js';
 import type {FleetConfig} from './config.js';
 import {decide, type Decision, type NextState, type Told} from './decide.js';
 import {
@@ -15,7 +14,15 @@ import {
   type RolloutState,
   rolloutState,
 } from './documents.js';
-import {documentAt, type Entries, historyOf, membersOf, nodesOf, reportAt} from './entries.js';
+import {
+  documentAt,
+  type Entries,
+  historyOf,
+  membersOf,
+  nodesOf,
+  type RankedNode,
+  reportAt,
+} from './entries.js';
 import type {KeyValue, Operation} from './etcd/etcd.js';
 import type {Session} from './etcd/session.js';
 import {KEYS} from './keys.js';
@@ -27,7 +34,7 @@ import {hasEnded} from './rollout-view.js';
 export interface FleetCopy {
   /** Below `rollouts/`. */
   readonly rollouts: Entries;
-  /** Below `nodes/` and `known/`. */
+  /** Below `nodes/` and `known/`; the same object until one of them changes. */
   readonly nodes: Entries;
 }
 
@@ -82,17 +89,6 @@ class Waits {
   }
 }
 
-/** The same for each node of a lock, and asked for at each change. */
-class Ranks {
-  readonly #known = new Map<string, string>();
-
-  of(lock: string, node: string): string {
-    const rank = this.#known.get(node) ?? rankOf(lock, node);
-    this.#known.set(node, rank);
-    return rank;
-  }
-}
-
 function requireSame(key: string, what: string, is: string | number, expected: string | number): void {
   if (is === expected) return;
   throw new LockError('ERR_SIGNATURE', `${key}: it was signed for the ${what} ${is}, not for ${expected}`, {
@@ -104,9 +100,10 @@ export class DrivenRollout {
   readonly #id: string;
   readonly #lead: Lead;
   readonly #waits = new Waits();
-  readonly #ranks = new Ranks();
   /** The plan as it was verified. */
   #plan: {readonly entry: KeyValue; readonly plan: Plan} | undefined;
+  /** Who takes part, of the nodes as they were; reports change far more often. */
+  #ranked: {readonly of: Entries; readonly nodes: readonly RankedNode[]} | undefined;
   #announced = false;
 
   constructor(id: string, lead: Lead) {
@@ -149,13 +146,14 @@ export class DrivenRollout {
 
   #members(copy: FleetCopy, plan: Plan): Member[] {
     const problem = (text: string) => this.#lead.trouble(this.#id, text);
-    const rank = (lock: string, node: string) => this.#ranks.of(lock, node);
-    return membersOf(plan, nodesOf(copy.nodes, problem), rank).map(member => ({
-      node: member.node,
-      rank: member.rank,
-      silent: member.silent,
-      report: reportAt(copy.rollouts, this.#id, member.node, problem),
-      waited: this.#waits.of(member.node),
+    if (this.#ranked?.of !== copy.nodes)
+      this.#ranked = {of: copy.nodes, nodes: membersOf(plan, nodesOf(copy.nodes, problem))};
+    return this.#ranked.nodes.map(({node, rank, silent}) => ({
+      node,
+      rank,
+      silent,
+      report: reportAt(copy.rollouts, this.#id, node, problem),
+      waited: this.#waits.of(node),
     }));
   }
 

@@ -20,6 +20,8 @@ export class DriverCopy implements Disposable {
   readonly #mirrors: Mirror[] = [];
   readonly #wakes: Wakes;
   readonly #active = new Set<string>();
+  /** Until a node changes. */
+  #nodes: Entries | undefined;
   #cuts = 0;
 
   /** Rejects as `Etcd.mirror` does. */
@@ -46,7 +48,8 @@ export class DriverCopy implements Disposable {
 
   get nodes(): Entries {
     const [, registered, known] = this.#mirrors;
-    return new Map([...(registered?.entries ?? []), ...(known?.entries ?? [])]);
+    this.#nodes ??= new Map([...(registered?.entries ?? []), ...(known?.entries ?? [])]);
+    return this.#nodes;
   }
 
   /** All that is seen here is as it is in the store, or was a moment ago. */
@@ -83,6 +86,7 @@ export class DriverCopy implements Disposable {
   #following(prefix: string, signal: AbortSignal) {
     return {
       onChanges: (changes: readonly Change[]) => {
+        if (prefix === KEYS.nodes || prefix === KEYS.known) this.#nodes = undefined;
         for (const {key} of changes) this.#note(key);
         (prefix === KEYS.leader ? this.#wakes.leaderWake : this.#wakes.wake).wake();
       },

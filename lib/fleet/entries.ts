@@ -106,17 +106,13 @@ export function nodesOf(entries: Entries, problem: OnProblem): FleetNode[] {
 export type RankedNode = FleetNode & {readonly rank: string};
 
 /** Those that take part in a roll-out, by rank. */
-export function membersOf(
-  plan: Pick<Plan, 'lock' | 'where'>,
-  nodes: readonly FleetNode[],
-  rank: (lock: string, node: string) => string = rankOf,
-): RankedNode[] {
+export function membersOf(plan: Pick<Plan, 'lock' | 'where'>, nodes: readonly FleetNode[]): RankedNode[] {
   return nodes
     .filter(node => {
       const about = aboutNode(node);
       return about !== undefined && matches(about, plan.where);
     })
-    .map(node => ({...node, rank: rank(plan.lock, node.node)}))
+    .map(node => ({...node, rank: rankOf(plan.lock, node.node)}))
     .toSorted((a, b) => (a.rank < b.rank ? -1 : 1));
 }
 

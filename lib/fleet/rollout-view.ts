@@ -13,6 +13,7 @@ import {
   type NodeState,
   type Plan,
   plan as planSchema,
+  rolloutId,
   type RolloutState,
   rolloutState,
 } from './documents.js';
@@ -174,10 +175,21 @@ function summaryOf(entries: Entries, id: string, problem: OnProblem): RolloutSum
   return {id, plan, state, active: state !== undefined && !hasEnded(state.phase)};
 }
 
+/** Ids are shown, asked for and typed: whatever else somebody put there is none. */
+function idsOf(entries: Entries, problem: OnProblem): Set<string> {
+  const ids = new Set<string>();
+  for (const key of entries.keys()) {
+    const id = /^rollouts\/(.*)\/(?:plan|state)$/.exec(key)?.[1];
+    if (id === undefined) continue;
+    if (rolloutId.safeParse(id).success) ids.add(id);
+    else problem(`${key} is about no roll-out: that is no id`);
+  }
+  return ids;
+}
+
 function summaries(entries: Entries, problem: OnProblem): RolloutSummary[] {
-  const ids = [...entries.keys()].flatMap(key => /^rollouts\/([^/]+)\/(?:plan|state)$/.exec(key)?.[1] ?? []);
   const at = ({plan}: RolloutSummary) => plan?.at ?? '';
-  return [...new Set(ids)]
+  return [...idsOf(entries, problem)]
     .map(id => summaryOf(entries, id, problem))
     .toSorted((a, b) => Number(b.active) - Number(a.active) || (at(a) < at(b) ? 1 : -1));
 }
@@ -205,7 +217,8 @@ async function readEntries(
   return new Map(lists.flatMap(({items}) => items.map(item => [item.key, item] as const)));
 }
 
-function requireRollout(entries: Entries, id: string): void {
+/** Throws ERR_UNKNOWN_ROLLOUT. */
+export function requireRollout(entries: Entries, id: string): void {
   if (entries.has(KEYS.plan(id)) || entries.has(KEYS.state(id))) return;
   throw new LockError('ERR_UNKNOWN_ROLLOUT', `no roll-out of this fleet has the id ${id}`, {rollout: id});
 }

@@ -1,10 +1,9 @@
 /** Does the page show what happens to locks, at once, as texts, to everybody, and say when it no longer knows? In a real browser, with real owners. */
 import {writeFileSync} from 'node:fs';
-import {createRequire} from 'node:module';
 import {join} from 'node:path';
 import test, {type ExecutionContext, type ImplementationFn} from 'ava';
 import {actor} from '../helpers/actor.js';
-import {closeBrowser, type Look, look, noChromium, type Sight} from '../helpers/browser.js';
+import {closeBrowser, inspect, type Look, look, noChromium, type Sight} from '../helpers/browser.js';
 import {type Bench, bench} from '../helpers/cli.js';
 import {testWith} from '../helpers/here.js';
 import {askSocket, endDaemon, pageDaemon, writePolicy} from '../helpers/page-daemon.js';
@@ -255,11 +254,8 @@ async function everything(t: ExecutionContext): Promise<{readonly url: string; r
   return {url, made};
 }
 
-const require = createRequire(import.meta.url);
-
 /** Everything at that size and in those colours, through the eyes of axe. */
-async function inspect(t: ExecutionContext, url: string, options: Look): Promise<void> {
-  const title = JSON.stringify(options);
+async function inspectAll(t: ExecutionContext, url: string, options: Look): Promise<void> {
   const sight = await look(t, url, {...options, bypassCSP: true});
   for (const [lock, state] of [
     ['valves', 'DEAD'],
@@ -271,27 +267,14 @@ async function inspect(t: ExecutionContext, url: string, options: Look): Promise
   await sight.shows('#audit', 'all-clear');
   await sight.page.click('[data-lock="valves"] .name');
   await sight.shows('.details', 'locksmith recover valves');
-  const width = await sight.evaluate<number>('document.documentElement.scrollWidth');
-  t.true(width <= (options.width ?? 1280), `${title}: ${width} wide`);
-  await sight.page.addScriptTag({path: require.resolve('axe-core/axe.min.js')});
-  const violations = await sight.evaluate<{id: string; nodes: {html: string; failureSummary: string}[]}[]>(
-    'axe.run().then(({violations}) => violations)',
-  );
-  t.deepEqual(
-    violations.map(({id, nodes}) => [
-      id,
-      ...nodes.map(({html, failureSummary}) => `${html} ${failureSummary}`),
-    ]),
-    [],
-    title,
-  );
+  await inspect(t, sight, options);
   clean(t, sight);
 }
 
 testPage('everybody can read it: light and dark, wide and narrow', async t => {
   const {url} = await everything(t);
   for (const width of [1280, 320])
-    for (const scheme of ['light', 'dark'] as const) await inspect(t, url, {width, scheme});
+    for (const scheme of ['light', 'dark'] as const) await inspectAll(t, url, {width, scheme});
   const [light, dark] = await Promise.all(
     (['light', 'dark'] as const).map(async scheme =>
       (await look(t, url, {scheme})).evaluate('getComputedStyle(document.body).backgroundColor'),

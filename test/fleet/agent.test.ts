@@ -70,7 +70,10 @@ test('another machine, or another boot, does not get the name of a node that liv
     const other = scratch(t);
     await openScratch(other);
     const options = fleet.options(other, {system: {...system(), ...changes}});
-    await t.throwsAsync(Agent.start(options), {code: 'ERR_NODE_TAKEN', message: /node-7 is registered already by/});
+    await t.throwsAsync(Agent.start(options), {
+      code: 'ERR_NODE_TAKEN',
+      message: /node-7 is registered already by/,
+    });
   }
   t.is(fleet.registration()?.bootId, system().bootId);
 });

@@ -12,8 +12,6 @@ import {CONTENT, HASH, LOCK, ranked} from '../helpers/rollout.js';
 const names = ranked(4);
 const [first = '', next = '', third = ''] = names;
 const EVERYBODY = 'f'.repeat(16);
-const BRIEF = {prepareWithin: 300, applyWithin: 300};
-
 function events({history}: RolloutView): string[] {
   return history.map(({event}) => event);
 }
@@ -124,7 +122,7 @@ test('silence counts as failure: before anybody applied the roll-out stops, and 
   const fleet = await testFleet(t, names);
   nodeIn(fleet, first).script = () => undefined;
   fleet.drive();
-  const end = await fleet.end((await fleet.start(BRIEF)).id);
+  const end = await fleet.end((await fleet.start({prepareWithin: 300})).id);
   t.is(end.state?.phase, 'stopped');
   t.like(end.state?.named[0], {node: first, state: 'SILENT'});
   t.is(end.nodes[0]?.state, 'SILENT');
@@ -136,7 +134,7 @@ test('a node whose lease ends while it applies is rolled back in its absence, an
   const node = nodeIn(fleet, next);
   node.script = (asked, told) => (asked === 'apply' ? undefined : good(asked, told));
   fleet.drive();
-  const {id} = await fleet.start({...BRIEF, applyWithin: 2000, reservation: 5000});
+  const {id} = await fleet.start({applyWithin: 10_000});
   await fleet.until(id, ({state, cohorts}) => (state?.applyUpTo ?? '') >= (cohorts[1]?.upTo ?? EVERYBODY));
   await node.fallSilent();
   const end = await fleet.end(id);

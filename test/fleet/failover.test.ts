@@ -11,8 +11,8 @@ import {LOCK, ranked} from '../helpers/rollout.js';
 import type {Started} from '../helpers/started.js';
 import {TcpProxy} from '../helpers/tcp-proxy.js';
 
-/** Seconds: the least that etcd keeps a lease for, at its default election timeout. */
-const TTL = 2;
+/** Seconds: a slow machine must keep it meanwhile, and each test waits until it is over. */
+const TTL = 8;
 const names = ranked(4);
 const [, next = ''] = names;
 
@@ -59,13 +59,12 @@ function checkHistory(t: ExecutionContext, {history}: RolloutView): void {
   );
 }
 
-/** All that a driver writes. */
+/** When each key that only drivers write was written. */
 async function written({access}: TestFleet, id: string): Promise<Record<string, number>> {
   const {items} = await access.etcd.list(KEYS.rollout(id));
   const order = await access.etcd.get(KEYS.order(LOCK));
-  return Object.fromEntries(
-    [...items, ...(order ? [order] : [])].map(({key, modRevision}) => [key, modRevision]),
-  );
+  const all = [...items, ...(order ? [order] : [])].filter(({key}) => !key.startsWith(KEYS.reports(id)));
+  return Object.fromEntries(all.map(({key, modRevision}) => [key, modRevision]));
 }
 
 test('another driver takes over from one that was killed, where it was', async t => {
@@ -105,7 +104,7 @@ test('a driver that was stopped, and goes on when another leads, writes nothing'
 test('a leader that is cut off from the store stops driving, and comes back when it can', async t => {
   const fleet = await testFleet(t, names);
   const proxy = await TcpProxy.to(t, fleet.etcd.members[0]?.port ?? 0);
-  const behind: EtcdOptions = {...fleet.options, endpoints: [proxy.endpoint], timeout: 1000};
+  const behind: EtcdOptions = {...fleet.options, endpoints: [proxy.endpoint]};
   const etcd = await fleet.etcd.connect(behind);
   const cut = drive(t, {...fleet.access, etcd}, TTL);
   await cut.tells('leading');

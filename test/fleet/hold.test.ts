@@ -132,6 +132,7 @@ test('a node that is known and silent is named, and nobody is stopped for it', a
   const refused = await missing(holdFleet(access, REQUEST));
   t.deepEqual(Object.keys(refused), ['gone']);
   t.regex(refused['gone'] ?? '', /SILENT/);
+  t.deepEqual(good.events, []);
   await using held = await holdFleet(access, {...REQUEST, partial: true});
   t.deepEqual(held.silent, ['gone']);
   t.true(await isHeld(good));

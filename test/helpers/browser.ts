@@ -1,5 +1,7 @@
 /** How does a test see a page? In a real Chromium without a window: it waits for what changes there, and keeps whatever the page complains of. */
 import {spawnSync} from 'node:child_process';
+import {createRequire} from 'node:module';
+import type {ExecutionContext} from 'ava';
 import {type Browser, launch, type Page} from 'puppeteer-core';
 import type {Ends} from './scratch.js';
 
@@ -100,4 +102,25 @@ export async function look(t: Ends, url: string, options: Look = {}): Promise<Si
   const sight = new Sight(page);
   await page.goto(url);
   return sight;
+}
+
+const require = createRequire(import.meta.url);
+
+/** Does a page fit its width, and does axe find nothing? It must be open with `bypassCSP`. */
+export async function inspect(t: ExecutionContext, sight: Sight, options: Look): Promise<void> {
+  const title = JSON.stringify(options);
+  const width = await sight.evaluate<number>('document.documentElement.scrollWidth');
+  t.true(width <= (options.width ?? 1280), `${title}: ${width} wide`);
+  await sight.page.addScriptTag({path: require.resolve('axe-core/axe.min.js')});
+  const violations = await sight.evaluate<{id: string; nodes: {html: string; failureSummary: string}[]}[]>(
+    'axe.run().then(({violations}) => violations)',
+  );
+  t.deepEqual(
+    violations.map(({id, nodes}) => [
+      id,
+      ...nodes.map(({html, failureSummary}) => `${html} ${failureSummary}`),
+    ]),
+    [],
+    title,
+  );
 }

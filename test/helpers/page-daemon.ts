@@ -16,9 +16,13 @@ export interface PageDaemon {
 /** Starts a daemon with a page, and waits until it is ready. What is seen comes from events: by default it sweeps once only. */
 export async function pageDaemon(
   made: Pick<Bench, 'start'>,
-  {address = '127.0.0.1:0', sweep = '1h'} = {},
+  {
+    address = '127.0.0.1:0',
+    sweep = '1h',
+    options = [],
+  }: {address?: string; sweep?: string; options?: readonly string[]} = {},
 ): Promise<PageDaemon> {
-  const started = made.start('daemon', '--page', address, '--sweep', sweep);
+  const started = made.start('daemon', '--page', address, '--sweep', sweep, ...options);
   const lines = createInterface({input: started.child.stderr});
   const url = await new Promise<string>((resolve, reject) => {
     lines.on('line', line => {

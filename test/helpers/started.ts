@@ -69,6 +69,7 @@ export class Started {
 
   /** Kills it, and nothing that it started. */
   async kill(): Promise<void> {
+    if (this.child.exitCode !== null || this.child.signalCode !== null) return;
     const gone = once(this.child, 'exit');
     this.child.kill('SIGKILL');
     await gone;

@@ -11,6 +11,8 @@ interface Pair {
   readonly far: Socket;
   /** What the client sent first. */
   first: string;
+  /** Something of it is held: it outlives its client. */
+  holds: boolean;
 }
 
 /** To one port. */
@@ -25,6 +27,8 @@ export class TcpProxy {
   answers: Fate = 'pass';
   /** Sees what a client sends, before its fate is looked at. */
   onRequest: ((bytes: Buffer) => void) | undefined;
+  /** The first bytes of a connection went lost. */
+  onLost: (() => void) | undefined;
 
   private constructor(port: number) {
     this.#server = createServer({allowHalfOpen: false}, near =>
@@ -66,7 +70,12 @@ export class TcpProxy {
     this.cut();
   }
 
-  /** The same for those whose first request has these words. */
+  /** What is held still arrives when it is released. */
+  cutClients(): void {
+    for (const {near} of this.#pairs) near.destroy();
+  }
+
+  /** As `refuse`, for those whose first request has these words. */
   refuseFrom(words: RegExp): void {
     this.#refused = words;
     for (const pair of this.#pairs) if (words.test(pair.first)) pair.near.destroy();
@@ -95,7 +104,7 @@ export class TcpProxy {
 
   #connect(near: Socket, far: Socket): void {
     if (this.#refuses) near.destroy();
-    const pair = {near, far, first: ''};
+    const pair = {near, far, first: '', holds: false};
     this.#pairs.add(pair);
     // What comes behind bytes that went lost would be another fault than silence.
     const lost = {requests: false, answers: false};
@@ -104,7 +113,14 @@ export class TcpProxy {
       if (lost[way]) return;
       lost[way] = this[way] !== 'pass';
       if (this[way] === 'pass') to.write(bytes);
-      if (this[way] === 'hold') this.#held.push(() => (to.write(bytes), once(to, 'data')));
+      if (this[way] === 'lose') this.onLost?.();
+      if (this[way] !== 'hold') return;
+      pair.holds = true;
+      this.#held.push(async () => {
+        to.write(bytes);
+        await once(to, 'data');
+        to.destroy();
+      });
     };
     near.on('data', (bytes: Buffer) => {
       pair.first ||= bytes.toString('latin1');
@@ -117,7 +133,7 @@ export class TcpProxy {
       socket.on('error', () => undefined);
       socket.on('close', () => {
         near.destroy();
-        far.destroy();
+        if (!pair.holds) far.destroy();
         this.#pairs.delete(pair);
       });
     }

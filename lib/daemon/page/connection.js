@@ -4,12 +4,15 @@
 /** @typedef {import('./model.js').Told} Told */
 /** @typedef {import('./model.js').AuditRecord} AuditRecord */
 /** @typedef {import('../api.js').Status} Status */
+/** @typedef {import('../api.js').FleetAnswer} Fleet */
+/** @typedef {import('../api.js').RolloutAnswer} Rollout */
 
 /**
  * @typedef {{
  *   snapshot(all: Snapshot, skew: number): void,
  *   told(told: Told): void,
  *   audit(records: AuditRecord[]): void,
+ *   fleet(fleet: Fleet, rollouts: Rollout[]): void,
  *   cut(): void,
  * }} Listener
  */
@@ -29,6 +32,8 @@ const EVENTS = [
   'hold-ended',
   'swept',
   'policy',
+  'fleet-changed',
+  'fleet-standing',
   'trouble',
 ];
 
@@ -48,6 +53,18 @@ const LONGEST_PAUSE = 5000;
 const SILENCE = 45_000;
 /** The log is read at most once in this time. */
 const AUDIT_PAUSE = 500;
+/** And the fleet; the daemon tells of its changes at most four times a second. */
+const FLEET_PAUSE = 50;
+/** Nobody reads more nodes in need, or more of what has ended. */
+const MOST = 200;
+const MOST_ROLLOUTS = 20;
+/** Milliseconds for which a roll-out that has ended stays in view. */
+const RECENT = 600_000;
+
+/** Is it under way, or was it until a moment ago? @param {Fleet['rollouts'][number]} rollout @param {number} after */
+function isInView({active, state}, after) {
+  return active || (state !== null && Date.parse(state.since) > after);
+}
 
 /** @param {string} path */
 async function ask(path) {
@@ -67,6 +84,33 @@ function skewOf(answer) {
   return Math.abs(skew) > 2000 ? skew : 0;
 }
 
+/** Something that is asked for now and then: a little later, once for all who want it meanwhile, and never twice at a time. */
+class Repeated {
+  #pause;
+  #act;
+  #busy = false;
+  #again = false;
+
+  /** @param {number} pause @param {() => Promise<void>} act */
+  constructor(pause, act) {
+    this.#pause = pause;
+    this.#act = act;
+  }
+
+  soon() {
+    if (this.#busy) this.#again = true;
+    else setTimeout(() => void this.#run(), this.#pause);
+    this.#busy = true;
+  }
+
+  async #run() {
+    this.#again = false;
+    await this.#act();
+    this.#busy = false;
+    if (this.#again) this.soon();
+  }
+}
+
 export class Connection {
   #listener;
   /** @type {EventSource | undefined} */
@@ -76,7 +120,8 @@ export class Connection {
   #pause = FIRST_PAUSE;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #silence;
-  #auditDue = false;
+  #audit = new Repeated(AUDIT_PAUSE, () => this.#askFor(() => this.#askForAudit()));
+  #fleet = new Repeated(FLEET_PAUSE, () => this.#askFor(() => this.#askForFleet()));
 
   /** @param {Listener} listener */
   constructor(listener) {
@@ -97,7 +142,8 @@ export class Connection {
     this.#awaitMore();
     if (this.#waiting) this.#waiting.push(told);
     else this.#listener.told(told);
-    if (AUDITED.has(told.event)) this.#askForAuditSoon();
+    if (AUDITED.has(told.event)) this.#audit.soon();
+    if (told.event === 'fleet-changed') this.#fleet.soon();
     if (told.event === 'swept') void this.#sync();
   }
 
@@ -120,26 +166,35 @@ export class Connection {
       const waiting = this.#waiting;
       this.#waiting = undefined;
       for (const told of waiting) this.#listener.told(told);
-      this.#askForAuditSoon();
+      this.#audit.soon();
+      if (snapshot.status.fleet !== null) this.#fleet.soon();
     } catch {
       // That it is not answered is shown, and it is tried again.
       this.#lose(source);
     }
   }
 
-  #askForAuditSoon() {
-    if (!this.#auditDue) setTimeout(() => void this.#askForAudit(), AUDIT_PAUSE);
-    this.#auditDue = true;
-  }
-
-  async #askForAudit() {
-    this.#auditDue = false;
+  /** @param {() => Promise<void>} act */
+  async #askFor(act) {
     const source = this.#source;
     try {
-      this.#listener.audit(await get('/v1/audit?last=30'));
+      await act();
     } catch {
       this.#lose(source);
     }
+  }
+
+  async #askForAudit() {
+    this.#listener.audit(await get('/v1/audit?last=30'));
+  }
+
+  async #askForFleet() {
+    const answer = await ask(`/v1/fleet?most=${MOST}`);
+    const fleet = /** @type {Fleet} */ (await answer.json());
+    const after = Date.parse(answer.headers.get('date') ?? '') - RECENT;
+    const ids = fleet.rollouts.filter(rollout => isInView(rollout, after)).map(({id}) => id);
+    const paths = ids.slice(0, MOST_ROLLOUTS).map(id => `/v1/fleet/rollouts/${id}?most=${MOST}`);
+    this.#listener.fleet(fleet, await Promise.all(paths.map(get)));
   }
 
   /** The connection is cut off: says so, and tries again, ever more slowly. @param {EventSource | undefined} source */

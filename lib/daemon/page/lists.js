@@ -19,6 +19,7 @@ const SIGNS = {
   'hold-ended': '▷',
   trouble: '!',
   policy: '!',
+  'fleet-standing': '!',
 };
 
 /**

@@ -1,5 +1,6 @@
 /** What does the page do? It keeps what the daemon tells, and shows it: at each event, and each second for what counts up or down. */
 import {Connection} from './connection.js';
+import {FleetPanel} from './fleet.js';
 import {AuditList, HappenedList, HoldList} from './lists.js';
 import {LockTable} from './locks.js';
 import {Model} from './model.js';
@@ -8,7 +9,14 @@ import {StatusLine} from './summary.js';
 /** @typedef {{now: number, ticks: number}} Moment Milliseconds since 1970 by the daemon's clock, and on that of performance.now(). */
 
 const model = new Model();
-const views = [new StatusLine(), new LockTable(), new HoldList(), new HappenedList(), new AuditList()];
+const views = [
+  new StatusLine(),
+  new LockTable(),
+  new FleetPanel(),
+  new HoldList(),
+  new HappenedList(),
+  new AuditList(),
+];
 
 let skew = 0;
 /** When the connection was cut off: nothing is known of what came later. @type {Moment | undefined} */
@@ -50,6 +58,11 @@ new Connection({
   },
   audit(records) {
     model.audit = records;
+    showSoon();
+  },
+  fleet(fleet, rollouts) {
+    model.fleet = fleet;
+    model.rollouts = rollouts;
     showSoon();
   },
   cut() {

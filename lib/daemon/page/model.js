@@ -5,6 +5,8 @@
 /** @typedef {import('../api.js').HoldAnswer} Hold */
 /** @typedef {import('../api.js').VerdictAnswer} Verdict */
 /** @typedef {import('../api.js').CertificateAnswer} Certificate */
+/** @typedef {import('../api.js').FleetAnswer} Fleet */
+/** @typedef {import('../api.js').RolloutAnswer} Rollout */
 /** @typedef {NonNullable<Lock['owner']>} Owner */
 
 /**
@@ -12,7 +14,7 @@
  * @typedef {{
  *   event: string, lock: string, file: string, bit: 0 | 1 | null, epoch: number | null, owner: Owner | null,
  *   ending: object | null, verdict: Verdict, reason: string, certificate: Certificate, error: unknown,
- *   hold: Hold, id: string, why: string, problem: string | null, what: string, late: 'heartbeat' | 'progress' | null,
+ *   hold: Hold, id: string, why: string, current: boolean, problem: string | null, what: string, late: 'heartbeat' | 'progress' | null,
  * }} Told
  */
 
@@ -28,7 +30,7 @@
 /** A hold, and when it ends on the clock of performance.now(). @typedef {Hold & {ends: number}} TimedHold */
 
 /** Those that tell nothing by themselves: a lock that changed is examined, and then there is a verdict. */
-const WORDLESS = new Set(['changed', 'swept']);
+const WORDLESS = new Set(['changed', 'swept', 'fleet-changed']);
 
 /** So many events are shown. */
 const MOST_HAPPENED = 40;
@@ -82,6 +84,10 @@ export class Model {
   holds = new Map();
   /** Newest last. @type {readonly AuditRecord[]} */
   audit = [];
+  /** Undefined: the daemon looks at none, or has not said yet. @type {Fleet | undefined} */
+  fleet;
+  /** Those under way, and those that have just ended. @type {readonly Rollout[]} */
+  rollouts = [];
   /** Newest first. @type {Happened[]} */
   happened = [];
   #events = 0;
@@ -91,6 +97,7 @@ export class Model {
     this.status = status;
     this.locks = new Map(locks.map(lock => [lock.name, lock]));
     this.holds.clear();
+    if (status.fleet === null) this.fleet = undefined;
     for (const hold of holds) this.#hold(hold);
   }
 

@@ -82,6 +82,8 @@ const EVENT_TEXT = {
   'hold-ended': ({why}) => `hold ended: ${why}`,
   policy: ({problem}) =>
     problem === null ? 'The policy was read' : 'The new policy has a fault, and the old one stays',
+  'fleet-standing': ({current, why}) =>
+    current ? 'What is known of the fleet is current' : `What is known of the fleet is old: ${why}`,
   trouble: ({what, error}) => `Trouble with ${what}: ${problemText(error)}`,
 };
 

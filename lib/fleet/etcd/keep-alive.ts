@@ -50,9 +50,9 @@ export class KeepAlive {
     return this.#lost.signal;
   }
 
-  /** Milliseconds that the lease lasts at least; 0: it is lost, for good. */
+  /** Milliseconds that the lease lasts at least; 0: it is lost for good, or renewed no more. */
   remaining(): number {
-    if (this.#lost.signal.aborted) return 0;
+    if (this.#stopped.signal.aborted) return 0;
     const rest = this.#until - monotonic();
     if (rest <= 0) this.lose(this.#why);
     return Math.max(0, rest);
@@ -130,7 +130,7 @@ export class KeepAlive {
     this.#until = Math.max(this.#until, sent + Number(TTL) * 1000);
     this.#watchEnd();
     this.#failures = 0;
-    for (const late of this.#late.splice(0)) if (late !== stream) late.duplex.cancel();
+    for (const late of this.#late.splice(0)) late.duplex.cancel();
     if (stream === this.#stream) this.#renewIn(this.#interval() - (monotonic() - sent));
   }
 

@@ -87,7 +87,7 @@ export class Session implements AsyncDisposable {
     return this.#alive.signal;
   }
 
-  /** Milliseconds that the lease lasts at least, on our own clock; 0: lost. */
+  /** Milliseconds that the lease lasts at least, on our own clock; 0: lost or closed. */
   remaining(): number {
     return this.#alive.remaining();
   }

@@ -24,6 +24,9 @@ test('3,000 writes while its connections are cut: each is told, once and in orde
   const follower = await store.connect({endpoints: [way.endpoint]});
   const sessions = await Promise.all(Array.from({length: 10}, async () => (await store.connect()).session()));
   const followed = await Followed.of(t, follower, 'now/');
+  const absentWay = await TcpProxy.to(t, store.members[0]?.port ?? 0);
+  const absent = await Followed.of(t, await store.connect({endpoints: [absentWay.endpoint]}), 'now/');
+  absentWay.refuse();
   const writing = sessions.map(async (session, index) => {
     for (let count = 1; count <= 300; count++) {
       await put(session, `now/${index}`, String(count));
@@ -31,9 +34,12 @@ test('3,000 writes while its connections are cut: each is told, once and in orde
     }
   });
   await Promise.all(writing);
-  await followed.until(() => followed.changes.length === 3000);
+  absentWay.pass();
   const all = Array.from({length: 300}, (_, count) => count + 1);
-  for (const index of sessions.keys()) t.deepEqual(versions(followed, `now/${index}`), all);
+  for (const each of [followed, absent]) {
+    await each.until(() => each.changes.length === 3000);
+    for (const index of sessions.keys()) t.deepEqual(versions(each, `now/${index}`), all);
+  }
   const revisions = followed.told.map(({revision}) => revision);
   t.deepEqual(
     revisions,

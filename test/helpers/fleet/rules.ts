@@ -1,6 +1,7 @@
 /** What must be true of a fleet, whatever happened to it? Each rule reads what nodes, files and roll-outs left behind, and names what breaks it. */
 import type {AuditRecord} from '../../../lib/recovery/audit.js';
 import type {Plan, RolloutState} from '../../../lib/fleet/documents.js';
+import {hasEnded} from '../../../lib/fleet/rollout-view.js';
 
 /** A content that a file was seen to have. */
 export interface Sighting {
@@ -32,8 +33,6 @@ export interface FleetPast {
 }
 
 type Rule = (past: FleetPast) => string[];
-
-const ENDED: readonly RolloutState['phase'][] = ['converged', 'rolled-back', 'stopped'];
 
 function planOf({rollouts}: FleetPast, rollout: string): Plan | undefined {
   return rollouts.find(({plan}) => plan.id === rollout)?.plan;
@@ -120,7 +119,7 @@ const writtenDown: Rule = ({nodes}) =>
 /** Every roll-out ends: converged, rolled back, or stopped with a reason. */
 const everyoneEnds: Rule = ({rollouts}) =>
   rollouts.flatMap(({plan, state: {phase, reason}}) => {
-    if (!ENDED.includes(phase)) return [`${plan.id} has not ended: ${phase}`];
+    if (!hasEnded(phase)) return [`${plan.id} has not ended: ${phase}`];
     return phase === 'converged' || reason ? [] : [`${plan.id} is ${phase}, and nobody knows why`];
   });
 
