@@ -7,7 +7,10 @@ import {KEYS} from '../../lib/fleet/keys.js';
 import {readStamped} from '../../lib/fleet/stamp.js';
 import {sha256, STAMP} from '../../lib/lock/update.js';
 import {system} from '../../lib/os/system.js';
+import {openConfigLock} from '../../lib/recovery/guarded-config.js';
 import {actor} from '../helpers/actor.js';
+import {testAsRoot} from '../helpers/here.js';
+import {tinyFileSystem} from '../helpers/tiny-fs.js';
 import {orphan} from '../helpers/orphan.js';
 import {NEW, OLD, openScratch, scratch} from '../helpers/scratch.js';
 import {
@@ -299,4 +302,16 @@ test('a node that is not well says why, and keeps the content until it is told o
   );
   await fleet.order(unclear, APPLY);
   t.is((await fleet.applied('r2')).health, 'inconclusive');
+});
+
+testAsRoot('a node whose disk is full fails and says so, and its lock and file are as they were', async t => {
+  const fleet = await TestFleet.start(t, store());
+  const place = scratch(t);
+  const state = tinyFileSystem.mount(t, '64k');
+  await fleet.node({}, {}, {...place, roots: {...place.roots, state}});
+  const content = 'x'.repeat(500_000);
+  await fleet.order(await fleet.announce(planOf({}, content), {content}), APPLY);
+  t.regex((await fleet.reported('FAILED')).reason ?? '', /ENOSPC/);
+  t.is(readFileSync(place.file, 'utf8'), OLD);
+  t.is((await openConfigLock(place.file, {...place.roots, state})).readRecord().state, 'free');
 });

@@ -11,70 +11,17 @@ import type {Mirror} from '../../lib/fleet/etcd/mirror.js';
 import type {Session} from '../../lib/fleet/etcd/session.js';
 import {KEYS} from '../../lib/fleet/keys.js';
 import type {NodeEvent} from '../../lib/fleet/node.js';
-import {generateKeys, readPrivateKey, readPublicKey, seal, type SigningKey} from '../../lib/fleet/signing.js';
-import {sha256} from '../../lib/lock/update.js';
+import {seal, type SigningKey} from '../../lib/fleet/signing.js';
 import {system} from '../../lib/os/system.js';
 import {type AuditRecord, auditRecords} from '../../lib/recovery/audit.js';
+import {driver, NODE, operator, orderOf} from './fleet-documents.js';
 import {PREFIX, startEtcd, type TestEtcd} from './etcd.js';
 import {fixture} from './native.js';
 import {startProgram} from './program.js';
 import type {Started} from './started.js';
 import {type Ends, NEW, openScratch, type Scratch, scratch} from './scratch.js';
 
-export const LOCK = 'aim_lock_config';
-export const NODE = 'node-7';
-export const ALL = 'ffffffffffffffff';
-const AT = '2026-01-01T00:00:00.000Z';
-
-/** A pair of keys under a name. */
-export function keyPair(name: string) {
-  const {publicKey, privateKey} = generateKeys();
-  return {
-    publicKey,
-    trusted: {name, key: readPublicKey(publicKey, name)},
-    signing: {name, key: readPrivateKey(privateKey, name)},
-  };
-}
-
-export const operator = keyPair('operator');
-export const driver = keyPair('driver');
-export const stranger = keyPair('stranger');
-
-export function planOf(changes: Partial<Plan> = {}, content: string = NEW): Plan {
-  return {
-    v: 1,
-    kind: 'plan',
-    id: 'r1',
-    fleet: 'test',
-    lock: LOCK,
-    epoch: 1,
-    sha256: sha256(Buffer.from(content)),
-    bytes: Buffer.byteLength(content),
-    where: {},
-    canary: 1,
-    steps: [100],
-    soak: 0,
-    prepareWithin: 600_000,
-    applyWithin: 600_000,
-    reservation: 600_000,
-    maxUnavailable: null,
-    maxFailed: 0,
-    health: [],
-    reason: 'a test',
-    by: {node: 'here', uid: 0, pid: 1},
-    at: AT,
-    ...changes,
-  };
-}
-
-export function orderOf({id, fleet, lock, epoch}: Plan, changes: Partial<Order> = {}): Order {
-  const nobody = {turn: 1, prepareUpTo: null, applyUpTo: null, rollBack: false};
-  return {v: 1, kind: 'order', fleet, rollout: id, lock, epoch, ...nobody, ...changes};
-}
-
-export const PREPARE = {prepareUpTo: ALL} as const;
-export const APPLY = {prepareUpTo: ALL, applyUpTo: ALL} as const;
-export const ROLL_BACK = {rollBack: true} as const;
+export * from './fleet-documents.js';
 
 /** One store for all tests of a file that do not hurt it. */
 export function storeFor(test: TestFn): () => TestEtcd {
