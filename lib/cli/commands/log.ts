@@ -32,7 +32,8 @@ const EVENT_TEXT: ReadonlyMap<string, (record: AuditRecord) => string> = new Map
 ]);
 
 function wordsOf(record: AuditRecord): string {
-  return (EVENT_TEXT.get(record.event) ?? reasonText)(record);
+  const text = record['rollout'] === undefined ? reasonText : rolloutText;
+  return (EVENT_TEXT.get(record.event) ?? text)(record);
 }
 
 /** What was recorded elsewhere, as it was there. */
@@ -43,6 +44,13 @@ function importedText({record}: AuditRecord): string {
 
 function reasonText({reason = ''}: AuditRecord): string {
   return String(reason);
+}
+
+/** A step of a roll-out of the fleet. */
+function rolloutText(record: AuditRecord): string {
+  const {rollout, epoch} = record as AuditRecord & {readonly epoch?: number};
+  const why = reasonText(record);
+  return `roll-out ${rollout as string}, epoch ${epoch ?? '?'}${why === '' ? '' : `: ${why}`}`;
 }
 
 function recordText(record: AuditRecord): string {

@@ -5,11 +5,14 @@ import {Driver, type DriverOptions} from '../../fleet/driver.js';
 /** A driver that runs until it is ended. */
 export class Driving implements AsyncDisposable {
   readonly #end = new AbortController();
-  /** Rejects as Driver.run does. */
+  /** Resolves when it was ended. Rejects as Driver.run does. */
   readonly over: Promise<void>;
 
   constructor(access: Pick<FleetAccess, 'config' | 'etcd' | 'system'>, onEvent?: DriverOptions['onEvent']) {
-    this.over = Driver.run(access, {signal: this.#end.signal, onEvent});
+    const {signal} = this.#end;
+    this.over = Driver.run(access, {signal, onEvent}).catch((error: unknown) => {
+      if (!signal.aborted) throw error;
+    });
     // Heard of by whoever asks for `over`.
     this.over.catch(() => undefined);
   }

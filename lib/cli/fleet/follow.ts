@@ -31,7 +31,7 @@ function showChanges(json: Given['json']): Shower {
     show(view) {
       for (const change of changesOf(before, view)) {
         if (json) printJson(change.json);
-        else print(`${new Date().toISOString().slice(11, 23)}  ${change.text}`);
+        else print(`${(change.at ?? new Date().toISOString()).slice(11, 23)}  ${change.text}`);
       }
       before = view;
     },

@@ -14,7 +14,7 @@ export interface Log {
 const TROUBLE = /trouble|lost|refused|failed|away|cut-off|unrecorded|overwritten/;
 
 /** What is said beside the name of the event, in this order. */
-const SAID = ['lock', 'what', 'state', 'reason', 'problem', 'error'] as const;
+const SAID = ['lock', 'rollout', 'what', 'detail', 'reason', 'problem', 'error'] as const;
 
 function textOf({event, ...facts}: DriverEvent | NodeEvent): string {
   const said = SAID.flatMap(fact => {

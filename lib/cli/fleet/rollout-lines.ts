@@ -186,6 +186,8 @@ function nodeLine(view: RolloutView, node: RolloutNode): string {
 
 /** Something that changed from one view to the next. */
 export interface RolloutChange {
+  /** Of an event: it may have happened before anybody watched. */
+  readonly at?: string;
   readonly text: string;
   readonly json: Readonly<Record<string, unknown>>;
 }
@@ -203,7 +205,7 @@ export function changesOf(before: RolloutView | undefined, view: RolloutView): R
     known.has(node.node) ? known.get(node.node) !== nodeKey(node) : node.state !== 'PENDING',
   );
   return [
-    ...events.map(event => ({text: eventText(view, event), json: {change: 'event', ...event}})),
+    ...events.map(event => ({at: event.at, text: eventText(view, event), json: {change: 'event', ...event}})),
     ...nodes.map(node => ({text: nodeLine(view, node), json: {change: 'node', ...node}})),
   ];
 }

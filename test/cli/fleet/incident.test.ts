@@ -58,5 +58,5 @@ test('a ghost on the canary pauses the roll-out; recovered and promoted, it conv
   t.is(code, 0);
   t.true(log.includes('the chain is whole'));
   const told = await canary.made.run(['log', NAME]);
-  t.regex(told.stdout, /all-clear[^]*fleet-applied/);
+  t.regex(told.stdout, new RegExp(`all-clear[^]*fleet-applied .*roll-out ${id}, epoch \\d+$`, 'm'));
 });
