@@ -9,6 +9,7 @@ import {Etcd, type EtcdOptions} from '../../lib/fleet/etcd/etcd.js';
 import {type Ends, scratch} from './scratch.js';
 import {Started} from './started.js';
 import type {TestCertificates} from './certificates.js';
+import {TcpProxy} from './tcp-proxy.js';
 
 export const PREFIX = '/locksmith/test/';
 
@@ -19,6 +20,8 @@ export interface Setting {
   /** Where a member keeps its data. */
   readonly directories?: readonly string[];
   readonly options?: readonly string[];
+  /** Members speak with each other through proxies, so that one can be isolated. */
+  readonly isolable?: boolean;
 }
 
 /** Ports that were free a moment ago. */
@@ -30,34 +33,49 @@ async function freePorts(count: number): Promise<number[]> {
   return ports;
 }
 
+interface Place {
+  readonly port: number;
+  readonly peerPort: number;
+  readonly directory: string;
+  readonly way: TcpProxy | undefined;
+}
+
 /** One member. */
 export class TestMember {
   readonly name: string;
   readonly endpoint: string;
   readonly port: number;
+  /** Where other members reach it. */
   readonly peer: string;
+  readonly way: TcpProxy | undefined;
   readonly directory: string;
   readonly #t: Ends;
   readonly #args: readonly string[];
   #process: Started | undefined;
 
-  constructor(t: Ends, name: string, port: number, peerPort: number, directory: string, setting: Setting) {
-    const scheme = setting.certificates ? 'https' : 'http';
+  constructor(
+    t: Ends,
+    name: string,
+    {port, peerPort, directory, way}: Place,
+    {certificates, options = []}: Setting,
+  ) {
+    const scheme = certificates ? 'https' : 'http';
+    const listens = `http://127.0.0.1:${peerPort}`;
     this.#t = t;
     this.name = name;
     this.port = port;
     this.endpoint = `${scheme}://127.0.0.1:${port}`;
-    this.peer = `http://127.0.0.1:${peerPort}`;
+    this.way = way;
+    this.peer = way?.endpoint ?? listens;
     this.directory = directory;
     const ours = {
       '--name': name,
       '--data-dir': directory,
       '--listen-client-urls': this.endpoint,
       '--advertise-client-urls': this.endpoint,
-      '--listen-peer-urls': this.peer,
+      '--listen-peer-urls': listens,
       '--initial-advertise-peer-urls': this.peer,
     };
-    const {certificates, options = []} = setting;
     this.#args = [...Object.entries(ours).flat(), ...(certificates?.serverOptions ?? []), ...options];
   }
 
@@ -70,7 +88,10 @@ export class TestMember {
     const child = spawn('etcd', [...this.#args, ...options], {stdio: ['pipe', 'pipe', 'pipe']});
     const started = new Started(child);
     this.#process = started;
-    this.#t.teardown(() => started.kill());
+    this.#t.teardown(async () => {
+      child.kill('SIGKILL');
+      await started.ended;
+    });
     const early = started.ended.then(({stderr}) => {
       throw new Error(`etcd ended before it was ready: ${stderr}`);
     });
@@ -115,11 +136,11 @@ export class TestEtcd {
     await Promise.all(this.members.map(member => member.start(...this.#cluster)));
   }
 
-  /** A client; closed when the test has ended. */
-  async connect(options: Partial<EtcdOptions> = {}): Promise<Etcd> {
+  /** A client; closed when the test has ended, or what the store was started for. */
+  async connect(options: Partial<EtcdOptions> = {}, t: Ends = this.#t): Promise<Etcd> {
     const tls = this.#setting.certificates?.tls;
     const etcd = await Etcd.connect({endpoints: this.endpoints, prefix: PREFIX, tls, ...options});
-    this.#t.teardown(() => etcd.close());
+    t.teardown(() => etcd.close());
     return etcd;
   }
 
@@ -142,9 +163,17 @@ export class TestEtcd {
     await this.start();
   }
 
+  /** No other member hears of it, nor it of them. */
+  async isolate({endpoint, way}: TestMember): Promise<void> {
+    const own = (await this.#status()).find(({Endpoint}) => Endpoint === endpoint)?.Status.header.member_id;
+    way?.refuse();
+    const from = new RegExp(`X-Server-From: ${BigInt(own ?? 0).toString(16)}`, 'i');
+    for (const member of this.members) member.way?.refuseFrom(from);
+  }
+
   async leader(): Promise<TestMember> {
     const {members} = this;
-    const told = JSON.parse(await this.ctl('endpoint', 'status', '--write-out', 'json')) as Told[];
+    const told = await this.#status();
     const leader = told.find(({Status: {header, leader: id}}) => header.member_id === id)?.Endpoint;
     const found = members.find(({endpoint}) => endpoint === leader);
     if (!found) throw new Error('the cluster has no leader');
@@ -155,11 +184,31 @@ export class TestEtcd {
     const leader = await this.leader();
     return this.members.filter(member => member !== leader);
   }
+
+  async #status(): Promise<Told[]> {
+    const text = await this.ctl('endpoint', 'status', '--write-out', 'json');
+    // Ids have 64 bits.
+    const exact = text.replaceAll(/:(\d{15,})/g, ':"$1"');
+    return JSON.parse(exact) as Told[];
+  }
 }
 
 interface Told {
   readonly Endpoint: string;
-  readonly Status: {readonly header: {readonly member_id: number}; readonly leader: number};
+  readonly Status: {readonly header: {readonly member_id: string}; readonly leader: string};
+}
+
+/** Things that end in the order in which tests end them: the last first. For a store that the tests of a file share. */
+export class Shared implements Ends {
+  readonly #ends: (() => unknown)[] = [];
+
+  teardown(end: () => unknown): void {
+    this.#ends.unshift(end);
+  }
+
+  async end(): Promise<void> {
+    for (const end of this.#ends.splice(0)) await end();
+  }
 }
 
 /** Starts a cluster and waits until it serves clients; it is killed with the test. */
@@ -167,11 +216,13 @@ export async function startEtcd(t: Ends, setting: Setting = {}): Promise<TestEtc
   const {members: count = 1, directories = []} = setting;
   const {directory} = scratch(t);
   const ports = await freePorts(2 * count);
-  const members = Array.from({length: count}, (_, index) => {
-    const [port = 0, peer = 0] = ports.slice(2 * index);
-    const data = directories[index] ?? join(directory, `data-${index}`);
-    return new TestMember(t, `member-${index}`, port, peer, data, setting);
-  });
+  const members = [];
+  for (let index = 0; index < count; index++) {
+    const [port = 0, peerPort = 0] = ports.slice(2 * index);
+    const way = setting.isolable ? await TcpProxy.to(t, peerPort) : undefined;
+    const place = {port, peerPort, way, directory: directories[index] ?? join(directory, `data-${index}`)};
+    members.push(new TestMember(t, `member-${index}`, place, setting));
+  }
   const etcd = new TestEtcd(t, members, setting);
   await etcd.start();
   return etcd;

@@ -1,6 +1,10 @@
 /** What has a mirror told? All of it in its order, to wait for. */
 import type {Change, Etcd, Mirror, Standing} from '../../lib/fleet/etcd/etcd.js';
+import {Deadline} from '../../lib/os/deadline.js';
 import type {Ends} from './scratch.js';
+
+/** Milliseconds. Longer than any break that a test makes. */
+const PATIENCE = 120_000;
 
 /** A mirror whose listener is the test. */
 export class Followed {
@@ -33,9 +37,16 @@ export class Followed {
     return Object.fromEntries([...this.mirror.entries].map(([key, {value}]) => [key, value.toString()]));
   }
 
-  /** Resolves when that is so, after something was told. */
+  /** Resolves when that is so, at first or after something was told. */
   async until(so: () => boolean): Promise<void> {
-    while (!so()) await new Promise<void>(resolve => (this.#heard = resolve));
+    using patience = new Deadline(PATIENCE);
+    while (!so()) {
+      patience.signal.throwIfAborted();
+      await new Promise<void>(resolve => {
+        this.#heard = resolve;
+        patience.signal.addEventListener('abort', () => resolve(), {once: true});
+      });
+    }
   }
 
   #hear(note: () => void): void {

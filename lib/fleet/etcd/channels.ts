@@ -1,5 +1,8 @@
 /** How are the members of the store reached? One channel each; several clients of a process may share them. */
-import {ChannelCredentials, Client, credentials} from '@grpc/grpc-js';
+import {X509Certificate} from 'node:crypto';
+import {isIP} from 'node:net';
+import {checkServerIdentity} from 'node:tls';
+import {type ChannelCredentials, Client, credentials} from '@grpc/grpc-js';
 import {LockError} from '../../errors.js';
 
 export interface Tls {
@@ -20,9 +23,11 @@ export interface Reach {
 export interface Member {
   readonly endpoint: string;
   readonly client: Client;
+  /** Who we are to it. */
+  readonly presents: string;
 }
 
-const ENDPOINT = /^(?<scheme>https?):\/\/(?<address>(?:[^\s/:@[\]]+|\[[\da-fA-F:.]+\]):\d+)\/?$/;
+const ENDPOINT = /^(?<scheme>https?):\/\/(?<host>[^\s/:@[\]]+|\[[\da-fA-F:.]+\]):(?<port>\d+)\/?$/;
 
 const CHANNEL = {
   // So that a connection that swallows everything is noticed. etcd cuts off who pings more often than every 5 s, or without a stream.
@@ -44,22 +49,38 @@ function wrong(what: string, cause?: unknown): LockError {
   return new LockError('ERR_FLEET_CONFIG', what, {}, {cause});
 }
 
-function secure({ca, certificate, key}: Tls = {}): ChannelCredentials {
+function secure({ca, certificate, key}: Tls, host: string): ChannelCredentials {
   try {
-    return credentials.createSsl(ca ?? null, key ?? null, certificate ?? null);
+    return credentials.createSsl(ca ?? null, key ?? null, certificate ?? null, {
+      checkServerIdentity: (_, presented) => checkServerIdentity(host, presented),
+    });
   } catch (cause) {
     throw wrong(`the certificates for etcd can not be used: ${(cause as Error).message}`, cause);
   }
 }
 
+/** What a member that refuses it does not say. */
+function described(certificate: Buffer): string {
+  const {subject, validTo} = new X509Certificate(certificate);
+  return `our certificate ${subject} is valid until ${validTo}`;
+}
+
 function memberAt(endpoint: string, tls: Tls | undefined): Member {
-  const {scheme, address} = ENDPOINT.exec(endpoint)?.groups ?? {};
-  if (address === undefined)
+  const {scheme, host = '', port} = ENDPOINT.exec(endpoint)?.groups ?? {};
+  if (port === undefined)
     throw wrong(`the endpoint "${endpoint}" is not of the form http://HOST:PORT or https://HOST:PORT`);
   if (scheme === 'http' && tls)
     throw wrong(`there are certificates for etcd, but the endpoint ${endpoint} is not https`);
-  const how = scheme === 'https' ? secure(tls) : credentials.createInsecure();
-  return {endpoint, client: new Client(`dns:${address}`, how, CHANNEL)};
+  const address = host.replace(/^\[(.*)\]$/, '$1');
+  const how = scheme === 'https' ? secure(tls ?? {}, address) : credentials.createInsecure();
+  // An address is no name that TLS could ask for.
+  const named = isIP(address) && scheme === 'https' ? {'grpc.ssl_target_name_override': 'etcd'} : {};
+  const client = new Client(`dns:${host}:${port}`, how, {...CHANNEL, ...named});
+  return {
+    endpoint,
+    client,
+    presents: tls?.certificate ? described(tls.certificate) : 'we have no certificate',
+  };
 }
 
 /** Connections to the members. Whoever opened them closes them. */

@@ -2,7 +2,7 @@
 import {setTimeout as pause} from 'node:timers/promises';
 import {type ClientDuplexStream, Metadata, type ServiceError} from '@grpc/grpc-js';
 import {LockError} from '../../errors.js';
-import {Deadline} from '../../os/deadline.js';
+import {Deadline, monotonic} from '../../os/deadline.js';
 import type {Channels, Member} from './channels.js';
 import {allRefuse, failureOf, MemberFailed, nobody} from './failure.js';
 import {AUTHENTICATE, type Method} from './protocol.js';
@@ -41,10 +41,11 @@ export class Tries {
   async after(failure: unknown): Promise<void> {
     if (!(failure instanceof MemberFailed)) throw failure;
     const {endpoints} = this.#connection;
+    const {signal, expired} = this.deadline;
     this.#failed.set(failure.endpoint, failure);
     if (allRefuse(endpoints, this.#failed)) throw nobody(endpoints, this.#failed);
-    this.#connection.leave(failure);
-    await pause(backOff(this.#failures++), undefined, {signal: this.deadline.signal}).catch(() => undefined);
+    if (expired || !signal.aborted) this.#connection.leave(failure);
+    await pause(backOff(this.#failures++), undefined, {signal}).catch(() => undefined);
     this.check();
   }
 }
@@ -107,22 +108,19 @@ export class Connection {
       try {
         return await once(deadline.signal);
       } catch (error) {
-        tries.check();
         await tries.after(error);
       }
     }
   }
 
-  /** Once, at one member. Rejects with MemberFailed when that one did not answer, and as `ask` does. */
+  /** Once, at one member. Rejects with MemberFailed when that one did not answer, in time or until the signal; and as `ask` does. */
   async attempt<Request, Answer>(
     method: Method<Request, Answer>,
     request: Request,
     signal: AbortSignal,
     member = this.member,
   ): Promise<Answer> {
-    const metadata = await this.#metadata(member);
-    signal.throwIfAborted();
-    return this.#call(method, request, metadata, member, signal);
+    return this.#call(method, request, await this.#metadata(member), member, signal);
   }
 
   /** A stream at one member; ends with the signal. What went wrong with it is for `failureOf`. */
@@ -136,7 +134,7 @@ export class Connection {
     const stream = member.client.makeBidiStreamRequest(path, requestSerialize, responseDeserialize, metadata);
     const cancel = () => stream.cancel();
     signal.addEventListener('abort', cancel, {once: true});
-    stream.once('close', () => signal.removeEventListener('abort', cancel));
+    stream.once('status', () => signal.removeEventListener('abort', cancel));
     // Whoever has left it hears nothing of its end, which is an error too.
     stream.on('error', () => undefined);
     return stream;
@@ -151,18 +149,18 @@ export class Connection {
     {path, requestSerialize, responseDeserialize}: Method<Request, Answer>,
     request: Request,
     metadata: Metadata,
-    {client, endpoint}: Member,
+    member: Member,
     signal?: AbortSignal,
   ): Promise<Answer> {
+    const begun = monotonic();
     using deadline = new Deadline(this.patience, signal);
     return await new Promise<Answer>((resolve, reject) => {
       const answered = (error: ServiceError | null, answer?: Answer) => {
         if (!error) resolve(answer as Answer);
-        else if (!deadline.signal.aborted) reject(failureOf(error, endpoint));
-        else if (signal?.aborted) reject(signal.reason as Error);
-        else reject(new MemberFailed(endpoint, `no answer for ${Math.round(this.patience)} ms`));
+        else if (!deadline.signal.aborted) reject(failureOf(error, member));
+        else reject(new MemberFailed(member.endpoint, `no answer for ${Math.round(monotonic() - begun)} ms`));
       };
-      const call = client.makeUnaryRequest(
+      const call = member.client.makeUnaryRequest(
         path,
         requestSerialize,
         responseDeserialize,

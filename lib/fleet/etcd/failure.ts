@@ -1,6 +1,7 @@
 /** What does it mean that a request to etcd failed? It is refused for good, or another member may do it. */
 import {type ServiceError, status} from '@grpc/grpc-js';
 import {type ErrorCode, LockError} from '../../errors.js';
+import type {Member} from './channels.js';
 
 /** One member did not do it; whether it was done is not known, unless `sent` is false. */
 export class MemberFailed extends Error {
@@ -30,13 +31,16 @@ export class MemberFailed extends Error {
 
 /** grpc-js has only words for it. */
 const UNCONNECTED = /^No connection established\. Last error: (?:Error: )?(.*?)\. Resolution note:.*$/s;
-const CERTIFICATE = /certificate|CERT_|\bTLS\b|\bSSL\b|altnames/i;
+const TIME = / \(\d{4}-[-\d]+T[\d:.]+Z\)$/;
+const CERTIFICATE = /certificate|CERT_|SSL routines|altnames/i;
+/** OpenSSL's words for what the other side says of us. */
+const ALERT = /SSL routines:\w*:((?:\w+ )*alert [\w ]+):/;
 const TOKEN = /invalid auth token|revision of auth store is old/;
 
 /** What etcd has refused without doing anything, by the words of its answer, else by its status. */
 const REFUSALS: readonly (readonly [words: RegExp, code: ErrorCode])[] = [
   [/database space exceeded/, 'ERR_STORE_FULL'],
-  [/request is too large/, 'ERR_TOO_LARGE'],
+  [/request is too large|message larger than/i, 'ERR_TOO_LARGE'],
   [/authentication|permission denied|user name|password/, 'ERR_STORE_REFUSED'],
 ];
 
@@ -53,14 +57,15 @@ const DEFINITE = new Set([
 ]);
 
 /** What a status that is not OK comes to. */
-export function failureOf(error: ServiceError, endpoint: string): MemberFailed | LockError {
+export function failureOf(error: ServiceError, {endpoint, presents}: Member): MemberFailed | LockError {
   const {code, details} = error;
-  const unconnected = UNCONNECTED.exec(details)?.[1];
-  const why = unconnected ?? details;
+  const unconnected = UNCONNECTED.exec(details)?.[1]?.replace(TIME, '');
+  const alert = ALERT.exec(unconnected ?? '')?.[1];
+  const why = alert === undefined ? (unconnected ?? details) : `${alert}; ${presents}`;
   if (code === status.UNAVAILABLE)
     return new MemberFailed(endpoint, why, {
       sent: unconnected === undefined,
-      certificate: CERTIFICATE.test(why),
+      certificate: unconnected !== undefined && CERTIFICATE.test(unconnected),
     });
   if (TOKEN.test(details)) return new MemberFailed(endpoint, why, {sent: false, token: true});
   if (/too many requests/.test(details)) return new MemberFailed(endpoint, why, {sent: false});

@@ -9,6 +9,7 @@ import {LEASE_KEEP_ALIVE, type LeaseAnswer, type LeaseRequest} from './protocol.
 
 /** One stream of renewals. */
 interface Stream {
+  readonly member: Member;
   readonly duplex: ClientDuplexStream<LeaseRequest, LeaseAnswer>;
   /** When those were sent that are not answered yet: answers come in their order. */
   readonly sent: number[];
@@ -28,7 +29,7 @@ export class KeepAlive {
   #stream: Stream | undefined;
   /** A stream that opens only after we have given it up is not used. */
   #turn = 0;
-  /** Silent ones: an answer that comes late is one all the same. They end with the next answer. */
+  /** Those that were left: an answer that comes late is one all the same. They end with the next answer. */
   #late: Stream[] = [];
   /** The next renewal, or the end of our patience with the last one. */
   #next: NodeJS.Timeout | undefined;
@@ -49,9 +50,9 @@ export class KeepAlive {
     return this.#lost.signal;
   }
 
-  /** Milliseconds that the lease lasts at least; 0: it is lost, for good. */
+  /** Milliseconds that the lease lasts at least; 0: it is lost for good, or renewed no more. */
   remaining(): number {
-    if (this.#lost.signal.aborted) return 0;
+    if (this.#stopped.signal.aborted) return 0;
     const rest = this.#until - monotonic();
     if (rest <= 0) this.lose(this.#why);
     return Math.max(0, rest);
@@ -93,6 +94,8 @@ export class KeepAlive {
   async #renew(): Promise<void> {
     const turn = ++this.#turn;
     const {member} = this.#connection;
+    // Others have found that it does not answer: a leader whose disk hangs goes on promising renewals that nobody else hears of.
+    if (this.#stream?.member !== member) this.#putAside();
     const silent = new MemberFailed(member.endpoint, `no answer for ${this.#patience} ms`);
     this.#next = setTimeout(() => this.#failed(silent), this.#patience);
     try {
@@ -112,9 +115,9 @@ export class KeepAlive {
 
   async #open(member: Member): Promise<Stream> {
     const duplex = await this.#connection.open(LEASE_KEEP_ALIVE, this.#stopped.signal, member);
-    const stream = {duplex, sent: []};
+    const stream = {member, duplex, sent: []};
     duplex.on('data', (answer: LeaseAnswer) => this.#answered(stream, answer));
-    duplex.on('error', (error: ServiceError) => this.#ended(stream, failureOf(error, member.endpoint)));
+    duplex.on('error', (error: ServiceError) => this.#ended(stream, failureOf(error, member)));
     duplex.on('end', () => this.#ended(stream, new MemberFailed(member.endpoint, 'it ended the stream')));
     return stream;
   }
@@ -127,7 +130,7 @@ export class KeepAlive {
     this.#until = Math.max(this.#until, sent + Number(TTL) * 1000);
     this.#watchEnd();
     this.#failures = 0;
-    for (const late of this.#late.splice(0)) if (late !== stream) late.duplex.cancel();
+    for (const late of this.#late.splice(0)) late.duplex.cancel();
     if (stream === this.#stream) this.#renewIn(this.#interval() - (monotonic() - sent));
   }
 
@@ -138,14 +141,18 @@ export class KeepAlive {
     } else this.#late = this.#late.filter(late => late !== stream);
   }
 
-  /** On to another member. A stream that is only silent is still listened to. */
+  /** On to another member. */
   #failed(failure: Error): void {
     if (this.#stopped.signal.aborted) return;
     this.#turn++;
     this.#why = failure.message;
     if (failure instanceof MemberFailed) this.#connection.leave(failure);
+    this.#putAside();
+    this.#renewIn(Math.min(this.#patience, backOff(this.#failures++)));
+  }
+
+  #putAside(): void {
     if (this.#stream) this.#late.push(this.#stream);
     this.#stream = undefined;
-    this.#renewIn(Math.min(this.#patience, backOff(this.#failures++)));
   }
 }

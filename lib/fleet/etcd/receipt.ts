@@ -71,7 +71,9 @@ export class Receipt {
       // Etcd has refused it, or it was not sent.
       if (error instanceof LockError || (error instanceof MemberFailed && !error.sent))
         this.#open = undefined;
-      if (!tries.deadline.signal.aborted) await tries.after(error);
+      await tries.after(error).catch((over: unknown) => {
+        if (!this.#open) throw over;
+      });
       return undefined;
     }
   }

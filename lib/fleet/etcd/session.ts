@@ -87,7 +87,7 @@ export class Session implements AsyncDisposable {
     return this.#alive.signal;
   }
 
-  /** Milliseconds that the lease lasts at least, on our own clock; 0: lost. */
+  /** Milliseconds that the lease lasts at least, on our own clock; 0: lost or closed. */
   remaining(): number {
     return this.#alive.remaining();
   }
@@ -102,6 +102,9 @@ export class Session implements AsyncDisposable {
   ): Promise<Outcome> {
     const compare = when.map(each => this.#compare(each));
     const operations = then.map(each => this.#operation(each));
+    const {lease} = this;
+    if (this.#closing)
+      return Promise.reject(new LockError('ERR_SESSION_LOST', 'the session is closed', {lease}));
     const turn = this.#last.then(() => this.#write(compare, operations, signal));
     this.#last = turn.catch(() => undefined);
     return turn;
@@ -113,7 +116,6 @@ export class Session implements AsyncDisposable {
     signal?: AbortSignal,
   ): Promise<Outcome> {
     signal?.throwIfAborted();
-    if (this.#closing) throw new LockError('ERR_SESSION_LOST', 'the session is closed', {lease: this.lease});
     if (this.remaining() === 0) throw this.signal.reason;
     try {
       return await this.#receipt.write(compare, operations, signal);

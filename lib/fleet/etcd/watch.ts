@@ -41,7 +41,7 @@ export async function* watch(
     throw new MemberFailed(member.endpoint, 'it ended the watch');
   } catch (error) {
     if (attempt.signal.aborted) throw attempt.signal.reason;
-    throw isServiceError(error) ? failureOf(error, member.endpoint) : error;
+    throw isServiceError(error) ? failureOf(error, member) : error;
   } finally {
     clearTimeout(patience);
   }
