@@ -123,9 +123,13 @@ test('a roll-out is answered cohort by cohort, and each change of it is told wit
   await fleet.report('r-1', first, 'APPLIED', {health: 'soaking', epoch: 7});
   await fleet.report('r-1', second, 'REFUSED_HOT', {reason, owner});
   await fleet.tell('r-1', 'paused', {cohort: 0, detail: reason});
+  let told = await listening.until('fleet-changed');
+  // That it became current was told before.
+  while ((told['rollouts'] as string[]).length === 0) told = await listening.until('fleet-changed');
+  t.deepEqual(told['rollouts'], ['r-1']);
   let rollout = await it.client.rollout('r-1');
   while (rollout.history.length === 0) {
-    t.deepEqual((await listening.until('fleet-changed'))['rollouts'], ['r-1']);
+    await listening.until('fleet-changed');
     rollout = await it.client.rollout('r-1');
   }
   t.like(rolloutSchema.parse(rollout), {
