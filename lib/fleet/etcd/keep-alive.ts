@@ -1,4 +1,5 @@
 /** Does our lease still live? Renewed at one member or another, and over on our own clock before it is over in the store. */
+import {setMaxListeners} from 'node:events';
 import type {ClientDuplexStream, ServiceError} from '@grpc/grpc-js';
 import {LockError} from '../../errors.js';
 import {monotonic} from '../../os/deadline.js';
@@ -41,6 +42,8 @@ export class KeepAlive {
     this.#lease = lease;
     this.#ttl = ttl * 1000;
     this.#until = sent + this.#ttl;
+    // Each silent stream listens until its connection is given up: many, when all members keep silent.
+    setMaxListeners(0, this.#stopped.signal);
     this.#watchEnd();
     this.#renewIn(this.#interval());
   }

@@ -22,7 +22,8 @@ import {readSystem} from '../../../lib/os/system.js';
 import {openConfigLock} from '../../../lib/recovery/guarded-config.js';
 import {actor, type Actor} from '../actor.js';
 import {chances, type Chances} from '../chances.js';
-import {startEtcd, type TestEtcd} from '../etcd.js';
+import {startEtcd, type TestEtcd, type TestMember} from '../etcd.js';
+import {FreezableFs} from '../freezable-fs.js';
 import {type Ends, type Scratch, scratch} from '../scratch.js';
 import {TcpProxy} from '../tcp-proxy.js';
 import {Member, testKeys, toConfig} from './member.js';
@@ -58,6 +59,7 @@ interface ChaosNode {
 interface Scene {
   readonly t: Ends;
   readonly etcd: TestEtcd;
+  readonly disk: FreezableFs | undefined;
   readonly nodes: readonly ChaosNode[];
   readonly drivers: readonly {readonly driver: Member; readonly proxies: readonly TcpProxy[]}[];
   readonly random: Chances;
@@ -87,7 +89,10 @@ async function setTheScene(
   t: Ends,
   {nodes: count, seed, say = () => undefined}: ChaosOptions,
 ): Promise<Scene> {
-  const etcd = await startEtcd(t, {members: 3});
+  // One member's disk can be made to hang, where we may mount one.
+  const disk = process.getuid?.() === 0 ? await FreezableFs.mount(t) : undefined;
+  const directories = disk ? [join(disk.path, 'data')] : [];
+  const etcd = await startEtcd(t, {members: 3, isolable: true, directories});
   const base = scratch(t).directory;
   const keys = testKeys();
   const spec = (role: 'agent' | 'driver', node: string, proxies: readonly TcpProxy[], place: Scratch) => ({
@@ -117,7 +122,7 @@ async function setTheScene(
     await member.start();
   const config = toConfig({node: 'operator', labels: {}, keys, endpoints: etcd.endpoints});
   const open = () => openFleet(config, readSystem({node: 'operator'}));
-  return {t, etcd, nodes, drivers, random: chances(seed), busy: new Set(), done: {}, open, say};
+  return {t, etcd, disk, nodes, drivers, random: chances(seed), busy: new Set(), done: {}, open, say};
 }
 
 type Disturbance = (scene: Scene) => Promise<void>;
@@ -191,14 +196,23 @@ async function recoverAnyway({file, roots}: Scratch): Promise<void> {
   });
 }
 
+type Hurt = (member: TestMember, etcd: TestEtcd) => unknown;
+
 /** One member of the store, so that two remain. */
-async function hurtStore(scene: Scene, how: 'kill' | 'freeze'): Promise<void> {
-  const member = scene.random.pick(scene.etcd.members);
-  if (how === 'kill') await member.kill();
-  else member.freeze();
+const toMember =
+  ([begin, end]: readonly [Hurt, Hurt]): Disturbance =>
+  async scene => {
+    const member = scene.random.pick(scene.etcd.members);
+    await begin(member, scene.etcd);
+    await aWhile(scene);
+    await end(member, scene.etcd);
+  };
+
+/** The member goes on answering from memory, and writes nothing. */
+async function hangDisk(scene: Scene): Promise<void> {
+  await scene.disk?.freeze();
   await aWhile(scene);
-  if (how === 'kill') await member.start();
-  else member.thaw();
+  await scene.disk?.thaw();
 }
 
 const toAgent =
@@ -223,8 +237,17 @@ const DISTURBANCES: readonly (readonly [weight: number, name: string, Disturbanc
 
 /** At most one at a time: two of three have to remain. */
 const STORE_DISTURBANCES: typeof DISTURBANCES = [
-  [1, 'member of the store killed', scene => hurtStore(scene, 'kill')],
-  [1, 'member of the store stopped', scene => hurtStore(scene, 'freeze')],
+  [2, 'member of the store killed', toMember([member => member.kill(), member => member.start()])],
+  [2, 'member of the store stopped', toMember([member => member.freeze(), member => member.thaw()])],
+  [
+    2,
+    'member of the store isolated',
+    toMember([
+      (member, etcd) => etcd.isolate(member),
+      (_, {members}) => members.forEach(({way}) => way?.pass()),
+    ]),
+  ],
+  [1, 'disk of a member hangs', hangDisk],
 ];
 
 /** One disturbance after the other, until the time is over. */
