@@ -6,7 +6,7 @@ import {KEYS} from '../../lib/fleet/keys.js';
 import {commandRollout} from '../../lib/fleet/command-rollout.js';
 import {type RolloutView, readFleet, readRollout} from '../../lib/fleet/rollout-view.js';
 import {unseal} from '../../lib/fleet/signing.js';
-import {driverKey, good, keyPair, ScriptedNode, type TestFleet, testFleet} from '../helpers/fleet.js';
+import {driverKey, good, keyPair, ScriptedNode, type TestFleet, testFleet} from '../helpers/driven-fleet.js';
 import {CONTENT, HASH, LOCK, ranked} from '../helpers/rollout.js';
 
 const names = ranked(4);

@@ -4,7 +4,7 @@ import {isLockError} from '../../lib/errors.js';
 import {KEYS} from '../../lib/fleet/keys.js';
 import {readFleet, type RolloutView} from '../../lib/fleet/rollout-view.js';
 import type {EtcdOptions} from '../../lib/fleet/etcd/etcd.js';
-import {alice, drive, driverKey, good, type TestFleet, testFleet} from '../helpers/fleet.js';
+import {alice, drive, driverKey, good, type TestFleet, testFleet} from '../helpers/driven-fleet.js';
 import {fixture} from '../helpers/native.js';
 import {startProgram} from '../helpers/program.js';
 import {LOCK, ranked} from '../helpers/rollout.js';

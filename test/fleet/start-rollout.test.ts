@@ -5,7 +5,7 @@ import {cosign} from '../../lib/fleet/signing.js';
 import {KEYS} from '../../lib/fleet/keys.js';
 import {listRollouts, readRollout} from '../../lib/fleet/rollout-view.js';
 import {type RolloutRequest, startRollout} from '../../lib/fleet/start-rollout.js';
-import {alice, keyPair, REQUEST, ScriptedNode, testFleet} from '../helpers/fleet.js';
+import {alice, keyPair, REQUEST, ScriptedNode, testFleet} from '../helpers/driven-fleet.js';
 import {LOCK, ranked} from '../helpers/rollout.js';
 
 const names = ranked(4);
