@@ -300,13 +300,9 @@ function countOf(count: number): string {
   return count === 1 ? '1 node' : `${count} nodes`;
 }
 
+/** Who has its lock is in the reason of a node that was refused. */
 function nameOf({member, state, why}: Judged): string {
-  const owner = member.report?.owner;
-  const has =
-    owner?.pid === undefined
-      ? ''
-      : `, pid ${owner.pid} has it${owner.purpose ? ` for ${owner.purpose}` : ''}`;
-  return `${member.node} ${state}${why ? ` (${why.slice(0, LONGEST_REASON)}${has})` : has}`;
+  return why ? `${member.node} ${state} (${why.slice(0, LONGEST_REASON)})` : `${member.node} ${state}`;
 }
 
 /** The first few; all of them are in the reports. */

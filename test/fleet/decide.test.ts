@@ -46,7 +46,7 @@ const refused = (node: string, turn = 99): Member =>
     node,
     report(node, 'REFUSED_HOT', {
       turn,
-      reason: 'lock mismatch: aim_lock_config HOT',
+      reason: 'lock mismatch: aim_lock_config HOT (DEAD: pid 71)',
       owner: {pid: 71, purpose: 'calibration'},
     }),
   );
@@ -126,8 +126,8 @@ const CASES: readonly Case[] = [
       phase: 'paused',
       paused: 'preparing',
       turn: 1,
-      reason: `lock mismatch: ${a} REFUSED_HOT (lock mismatch: aim_lock_config HOT, pid 71 has it for calibration)`,
-      named: [{node: a, state: 'REFUSED_HOT', reason: 'lock mismatch: aim_lock_config HOT'}],
+      reason: `lock mismatch: ${a} REFUSED_HOT (lock mismatch: aim_lock_config HOT (DEAD: pid 71))`,
+      named: [{node: a, state: 'REFUSED_HOT', reason: 'lock mismatch: aim_lock_config HOT (DEAD: pid 71)'}],
     },
     events: ['paused'],
   },
