@@ -171,6 +171,8 @@ export async function simulate(t: Ends, options: SimulationOptions): Promise<Sim
     prepareWithin: 600_000,
     applyWithin: 600_000,
     reservation: 600_000,
+    // Two processors do the work of all these machines.
+    spread: 10 * count,
     maxUnavailable: null,
     maxFailed: 0,
     health: [],

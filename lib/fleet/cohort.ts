@@ -20,6 +20,11 @@ export function rankOf(lock: string, node: string): string {
   return createHash('sha256').update(`${lock}\0${node}`).digest('hex').slice(0, 16);
 }
 
+/** How much later than the first of all nodes does one with that rank take a step? From 0 to `spread`. */
+export function turnOf(rank: string, spread: number): number {
+  return (spread * Number.parseInt(rank.slice(0, 8), 16)) / 2 ** 32;
+}
+
 /** Does that node have all the labels? */
 export function matches(
   {labels}: Pick<Labelled, 'labels'>,
@@ -28,8 +33,15 @@ export function matches(
   return Object.entries(where).every(([label, value]) => labels[label] === value);
 }
 
+/** How many nodes first, and which parts of all then. */
+export interface Sizes {
+  readonly canary: number;
+  /** Cumulative percentages. */
+  readonly steps: readonly number[];
+}
+
 /** How many of so many nodes have been reached after the canary and after each step. */
-export function cohortSizes({canary, steps}: Pick<Plan, 'canary' | 'steps'>, count: number): number[] {
+export function cohortSizes({canary, steps}: Sizes, count: number): number[] {
   const cumulative = [canary, ...steps.map(step => Math.ceil((count * step) / 100))];
   return [...new Set(cumulative.filter(size => size >= canary))];
 }
@@ -38,10 +50,7 @@ export function cohortSizes({canary, steps}: Pick<Plan, 'canary' | 'steps'>, cou
  * The cohorts of a roll-out, the canary first. Later ones that would add nobody are left out. Throws ERR_COHORT when no node
  * matches, or fewer than the canary needs.
  */
-export function cohortsOf(
-  plan: Pick<Plan, 'lock' | 'where' | 'canary' | 'steps'>,
-  nodes: readonly Labelled[],
-): Cohort[] {
+export function cohortsOf(plan: Pick<Plan, 'lock' | 'where'> & Sizes, nodes: readonly Labelled[]): Cohort[] {
   const ranked = nodes
     .filter(node => matches(node, plan.where))
     .map(({node}) => ({node, rank: rankOf(plan.lock, node)}))

@@ -71,6 +71,8 @@ export const plan = z.object({
   applyWithin: milliseconds,
   /** How long a node that is prepared may apply, on its own clock. */
   reservation: milliseconds,
+  /** Nodes take a step within so long of one another, by rank: neither etcd nor what they reload has all of them at once. */
+  spread: milliseconds,
   /** Nodes that may be changing at a time; null: a whole cohort. */
   maxUnavailable: z.int().min(1).nullable(),
   /** Nodes of all cohorts so far that may fail without stopping the roll-out. */

@@ -3,6 +3,7 @@ import {type FSWatcher, watch} from 'node:fs';
 import {mkdirSync} from 'node:fs';
 import {join} from 'node:path';
 import {listNames, type Roots} from '../lock/layout.js';
+import {ownerFor} from '../lock/owner-record.js';
 import {Coalesced} from '../os/coalesced.js';
 import {untilGone} from '../os/process.js';
 import type {System} from '../os/system.js';
@@ -94,7 +95,7 @@ export class LockWatch implements Disposable {
     // Removed in between.
     if (!config) return undefined;
     this.#watch(name, config.bit.directory);
-    if (isPlainlyFree(config)) return this.#watchOwner(name, null);
+    if (isPlainlyFree(config) || isOurs(config)) return this.#watchOwner(name, null);
     const verdict = await examineAnyway(config);
     this.#watchOwner(name, verdict.state === 'DEAD' ? null : verdict.owner);
     return toReport(verdict);
@@ -142,4 +143,10 @@ function isPlainlyFree({bit}: GuardedConfig): boolean {
   } catch {
     return false;
   }
+}
+
+/** We apply right now, and will be done in a moment: nothing that anybody has to hear of. */
+function isOurs(config: GuardedConfig): boolean {
+  const record = config.readRecord();
+  return record.state === 'owned' && record.owner.identity === ownerFor(config.system, '').identity;
 }

@@ -1,4 +1,5 @@
 /** Which order is in force for which lock of this node? Each change of `now/rollouts/` comes here; one lock is worked on by one roll-out at a time. */
+import {setImmediate as nextTurn} from 'node:timers/promises';
 import type {Order} from './documents.js';
 import {lastOf} from './keys.js';
 import type {NodeParts} from './node.js';
@@ -60,6 +61,8 @@ class LockOrders {
     if (value === undefined) return this.#begin(undefined);
     const asked = this.#read(value);
     if (!asked) return;
+    // Whatever else came with it is heard before the work begins: a hold, or orders of other locks.
+    await nextTurn();
     const current = this.#current;
     if (current?.order.rollout !== asked.order.rollout) return this.#begin(asked);
     if (isOlder(current.order, asked.order)) return this.#tellOlder(asked.order);

@@ -3,7 +3,7 @@ import {isLockError, LockError} from '../errors.js';
 import {findConfigLock, type GuardedConfig} from '../recovery/guarded-config.js';
 import type {Verdict} from '../recovery/verdict.js';
 import {apply, findApplied} from './apply.js';
-import {matches} from './cohort.js';
+import {matches, rankOf, turnOf} from './cohort.js';
 import type {NodeReport, Order, Plan} from './documents.js';
 import {soak} from './health.js';
 import {untilChanged} from './hot.js';
@@ -217,6 +217,7 @@ export class RolloutHere {
     }
     const applied = await findApplied(task);
     if (applied) return this.#soak(task, applied);
+    await pause(turnOf(rankOf(task.lock, task.parts.config.node), task.plan.spread), task.signal);
     if (!this.#reservation || this.#reservation.remaining() === 0)
       this.#reservation = await prepare(task, () => this.#isInForce());
     if (this.wanted === 'apply') return this.#soak(task, await apply(task, this.#reservation));

@@ -35,6 +35,8 @@ export interface RolloutRequest {
   readonly applyWithin: number;
   /** At least a second. Where it is over before the others are prepared, a node prepares anew before it applies. */
   readonly reservation: number;
+  /** Nodes take a step within so long of one another; by default a millisecond for each. */
+  readonly spread?: number | undefined;
   readonly maxUnavailable: number | null;
   readonly maxFailed: number;
   readonly health: readonly Probe[];
@@ -92,7 +94,11 @@ function nextEpoch(lock: string, before: Before, nodes: readonly FleetNode[]): n
   return seen.reduce((highest, epoch) => Math.max(highest, epoch), given) + 2;
 }
 
-function makePlan({config, system}: FleetAccess, request: RolloutRequest, epoch: number): Plan {
+function makePlan(
+  {config, system}: FleetAccess,
+  request: RolloutRequest,
+  {epoch, count}: {readonly epoch: number; readonly count: number},
+): Plan {
   const {content, ...rest} = request;
   const now = system.now();
   const parsed = planSchema.safeParse({
@@ -104,6 +110,7 @@ function makePlan({config, system}: FleetAccess, request: RolloutRequest, epoch:
     sha256: sha256(content),
     bytes: content.length,
     ...rest,
+    spread: rest.spread ?? count,
     by: ourselves(config, system),
     at: new Date(now).toISOString(),
   });
@@ -249,11 +256,12 @@ export async function startRollout(
   const before = await readBefore(access, lock, signal);
   await requireNoneActive(access, lock, before, signal);
   const nodes = await readNodes(access, signal);
-  const plan = makePlan(access, request, nextEpoch(lock, before, nodes));
-  cohortsOf(
-    plan,
+  const cohorts = cohortsOf(
+    request,
     nodes.flatMap(({registration}) => registration ?? []),
   );
+  const count = cohorts.reduce((sum, cohort) => sum + cohort.nodes.length, 0);
+  const plan = makePlan(access, request, {epoch: nextEpoch(lock, before, nodes), count});
   const envelope = await signPlan(access, plan, options);
   if (await putAll(access, plan, envelope, content, before, signal)) return plan;
   await requireNoneActive(access, lock, await readBefore(access, lock, signal), signal);

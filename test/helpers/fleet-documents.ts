@@ -40,6 +40,7 @@ export function planOf(changes: Partial<Plan> = {}, content: string = NEW): Plan
     prepareWithin: 600_000,
     applyWithin: 600_000,
     reservation: 600_000,
+    spread: 0,
     maxUnavailable: null,
     maxFailed: 0,
     health: [],

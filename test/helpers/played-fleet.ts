@@ -121,6 +121,7 @@ export class PlayedFleet {
       prepareWithin: 60_000,
       applyWithin: 60_000,
       reservation: 60_000,
+      spread: 0,
       maxUnavailable: null,
       maxFailed: 0,
       health: [],

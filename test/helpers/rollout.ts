@@ -25,6 +25,7 @@ export const PLAN: Plan = {
   prepareWithin: 5000,
   applyWithin: 5000,
   reservation: 20_000,
+  spread: 0,
   maxUnavailable: null,
   maxFailed: 0,
   health: [],

@@ -8,13 +8,14 @@ import {probeText} from './health.js';
 import {personText} from './words.js';
 
 function planRows(plan: Plan): string[][] {
-  const {lock, bytes, sha256, where, canary, steps, soak, maxFailed, maxUnavailable, health} = plan;
+  const {lock, bytes, sha256, where, canary, steps, soak, spread, maxFailed, maxUnavailable, health} = plan;
   return [
     ['roll-out', `${plan.id} of ${lock}`],
     ['content', `${bytes} bytes, sha256 ${sha256}`],
     ['nodes', whereText(where)],
     ['canary', `${canary} nodes, then ${steps.map(step => `${step} %`).join(', ')}`],
     ['soak', showDuration(soak)],
+    ['spread', showDuration(spread)],
     ['health', health.map(probeText).join('; ') || 'no probes'],
     ['bounds', `${maxFailed} may fail, ${maxUnavailable ?? 'a whole cohort'} may be changing at a time`],
   ];

@@ -86,6 +86,7 @@ const PLAN: Plan = {
   prepareWithin: 1,
   applyWithin: 1,
   reservation: 1,
+  spread: 0,
   maxUnavailable: null,
   maxFailed: 0,
   health: [],

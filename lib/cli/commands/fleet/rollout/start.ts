@@ -37,6 +37,8 @@ interface StartGiven extends FleetGiven, PolicyGiven {
   readonly soak: number;
   readonly health?: ReturnType<typeof parseProbe>;
   readonly healthWithin: number;
+  /** Milliseconds. */
+  readonly spread?: number;
   readonly maxUnavailable?: Bound;
   readonly maxFailed: number;
   readonly where?: Readonly<Record<string, string>>;
@@ -88,6 +90,7 @@ async function toRequest(
     applyWithin,
     // Prepared early and applied late, a node still has its word.
     reservation: prepareWithin + applyWithin,
+    spread: given.spread,
     maxUnavailable: await unavailable(access, given),
     maxFailed,
     health: withinEach(given.health ?? [], given.healthWithin),
@@ -152,6 +155,11 @@ export const startCommand: CommandSpec<StartGiven> = {
       parse: parseDuration,
       fallback: 10_000,
       shown: '10s',
+    },
+    {
+      flags: '--spread <duration>',
+      what: 'nodes take each step within so long of one another; by default 1ms for each node',
+      parse: parseDuration,
     },
     {
       flags: '--max-unavailable <nodes>',
