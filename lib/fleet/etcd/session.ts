@@ -157,15 +157,13 @@ export class Session implements AsyncDisposable {
       return {key, result: 'EQUAL', target: 'MOD', modRevision: compare.modRevision};
     if ('createRevision' in compare)
       return {key, result: 'EQUAL', target: 'CREATE', createRevision: compare.createRevision};
-    if ('notAfter' in compare)
-      return {key, result: 'LESS', target: 'MOD', modRevision: compare.notAfter + 1};
+    if ('notAfter' in compare) return {key, result: 'LESS', target: 'MOD', modRevision: compare.notAfter + 1};
     return {key, result: compare.exists ? 'GREATER' : 'EQUAL', target: 'CREATE', createRevision: 0};
   }
 
   #operation(operation: Operation): WireOperation {
     if ('delete' in operation) return {requestDeleteRange: {key: this.#keys.toKey(operation.delete)}};
-    if ('deletePrefix' in operation)
-      return {requestDeleteRange: this.#keys.toRange(operation.deletePrefix)};
+    if ('deletePrefix' in operation) return {requestDeleteRange: this.#keys.toRange(operation.deletePrefix)};
     const {put, value, lease = '0'} = operation;
     return {
       requestPut: {
