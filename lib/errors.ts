@@ -294,8 +294,8 @@ export const ERRORS = {
     exit: EXIT.no,
   },
   ERR_NODE_TAKEN: {
-    meaning: 'Another machine is registered under that name of a node.',
-    advice: 'Give this one a name of its own in the fleet file, or end the other agent.',
+    meaning: 'A machine is registered under that name of a node.',
+    advice: 'End its agent, or give this machine a name of its own in the fleet file.',
     exit: EXIT.tryAgain,
   },
   ERR_TOO_LARGE: {
@@ -319,7 +319,7 @@ export const ERRORS = {
     exit: EXIT.failure,
   },
   ERR_ROLLOUT_ENDED: {
-    meaning: 'The roll-out did not converge: it was stopped, or rolled back.',
+    meaning: 'The roll-out has ended; where it did not converge, it was stopped or rolled back.',
     advice: 'The message says why and on which nodes; `locksmith fleet rollout status` shows each.',
     exit: EXIT.no,
   },

@@ -161,7 +161,7 @@ export async function simulate(t: Ends, options: SimulationOptions): Promise<Sim
     },
   });
   const begun = machineClock();
-  const {id} = await startRollout(access, {
+  const {plan} = await startRollout(access, {
     lock: LOCK,
     content: Buffer.alloc(options.bytes, 'gain = 9\n'),
     where: {},
@@ -179,7 +179,7 @@ export async function simulate(t: Ends, options: SimulationOptions): Promise<Sim
     reason: 'a simulation',
   });
   let said = 0;
-  for await (const {state, counts} of followRollout(access, id)) {
+  for await (const {state, counts} of followRollout(access, plan.id)) {
     if (state && hasEnded(state.phase)) break;
     // Each look goes over all nodes: not more often than somebody reads.
     await pause(500);

@@ -5,8 +5,6 @@ import {z} from 'zod';
 import {isLockError, LockError} from '../errors.js';
 import type {FleetAccess} from './access.js';
 import {
-  type Command,
-  command,
   type Envelope,
   type FleetHold,
   fleetHold,
@@ -20,14 +18,14 @@ import type {Mirror} from './etcd/mirror.js';
 import {KEYS, lastOf} from './keys.js';
 import {cosign, type SigningKey, signers, type Trust, type TrustedKey} from './signing.js';
 
-/** What operators sign. */
-const approved = z.discriminatedUnion('kind', [plan, fleetHold, command]);
+/** What needs more than one operator; commands need one. */
+const approved = z.discriminatedUnion('kind', [plan, fleetHold]);
 
 /** A document that waits for signatures. */
 export interface Proposal {
   /** From the SHA-256 of the document: what was seen under it is what is approved under it. */
   readonly id: string;
-  readonly document: Plan | FleetHold | Command;
+  readonly document: Plan | FleetHold;
   /** Names of the trusted keys that have signed. */
   readonly signers: readonly string[];
   /** So many of them are needed. */

@@ -187,7 +187,8 @@ function idsOf(entries: Entries, problem: OnProblem): Set<string> {
   return ids;
 }
 
-function summaries(entries: Entries, problem: OnProblem): RolloutSummary[] {
+/** The active ones first, then the newest. Never throws. */
+export function rolloutsIn(entries: Entries, problem: OnProblem = () => {}): RolloutSummary[] {
   const at = ({plan}: RolloutSummary) => plan?.at ?? '';
   return [...idsOf(entries, problem)]
     .map(id => summaryOf(entries, id, problem))
@@ -201,7 +202,7 @@ export function fleetView(entries: Entries): FleetView {
   return {
     leader: documentAt<LeaderRecord>(entries, KEYS.leader, leaderRecord, problem),
     nodes: nodesOf(entries, problem),
-    rollouts: summaries(entries, problem),
+    rollouts: rolloutsIn(entries, problem),
     holds: holds.flatMap(key => sealedAt<FleetHold>(entries, key, fleetHold, problem) ?? []),
     problems,
   };
@@ -239,7 +240,7 @@ export async function listRollouts(
   {etcd}: Pick<FleetAccess, 'etcd'>,
   asking: Asking = {},
 ): Promise<readonly RolloutSummary[]> {
-  return summaries(await readEntries(etcd, [KEYS.rollouts], asking), () => {});
+  return rolloutsIn(await readEntries(etcd, [KEYS.rollouts], asking));
 }
 
 /** All that is known of the fleet now. */

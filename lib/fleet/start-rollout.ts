@@ -1,4 +1,4 @@
-/** How does a roll-out begin? Its plan is checked, signed and approved; then one transaction puts all of it, or nothing. */
+/** How does a roll-out begin? Its plan is checked, signed and approved; then one transaction puts all of it, or nothing. What is outlived goes. */
 import {randomBytes} from 'node:crypto';
 import {LockError} from '../errors.js';
 import {sha256} from '../lock/update.js';
@@ -19,6 +19,7 @@ import {aboutNode, documentAt, type FleetNode, nodesOf, sealedAt} from './entrie
 import type {Compare, KeyValue} from './etcd/etcd.js';
 import {KEYS} from './keys.js';
 import {ourselves, personText, sealAsOperator} from './operator.js';
+import {type Pruned, pruneRollouts} from './prune-rollouts.js';
 import {hasEnded, readRollout} from './rollout-view.js';
 
 /** What an operator asks for. Times in milliseconds. */
@@ -47,6 +48,14 @@ export interface StartOptions {
   readonly signal?: AbortSignal | undefined;
   /** Gathers the signatures that others have to give, where `operators.atLeast` is more than one. */
   readonly approve?: ((envelope: Envelope) => Promise<Envelope>) | undefined;
+  /** Roll-outs of the lock that the store keeps, this one among them. Default 20. */
+  readonly keep?: number | undefined;
+}
+
+export interface StartedRollout {
+  readonly plan: Plan;
+  /** What was removed of earlier ones, or why it was not: that is no failure of this one. */
+  readonly pruned: Pruned;
 }
 
 /** What stood in the store when the plan was made. */
@@ -249,7 +258,7 @@ export async function startRollout(
   access: FleetAccess,
   request: RolloutRequest,
   options: StartOptions = {},
-): Promise<Plan> {
+): Promise<StartedRollout> {
   const {lock, content} = request;
   const {signal} = options;
   checkRequest(access, request);
@@ -263,7 +272,8 @@ export async function startRollout(
   const count = cohorts.reduce((sum, cohort) => sum + cohort.nodes.length, 0);
   const plan = makePlan(access, request, {epoch: nextEpoch(lock, before, nodes), count});
   const envelope = await signPlan(access, plan, options);
-  if (await putAll(access, plan, envelope, content, before, signal)) return plan;
+  if (await putAll(access, plan, envelope, content, before, signal))
+    return {plan, pruned: await pruneRollouts(access, lock, options)};
   await requireNoneActive(access, lock, await readBefore(access, lock, signal), signal);
   throw new LockError(
     'ERR_ROLLOUT_ACTIVE',

@@ -1,22 +1,26 @@
 /** Is a document signed by as many as nodes demand before it is used, and by whom it should be? */
 import test from 'ava';
 import {approve, gatherApprovals, listProposals} from '../../lib/fleet/approval.js';
-import type {Command} from '../../lib/fleet/documents.js';
+import type {Command, FleetHold} from '../../lib/fleet/documents.js';
 import {holdFleet} from '../../lib/fleet/hold.js';
 import {KEYS} from '../../lib/fleet/keys.js';
 import {cosign, seal} from '../../lib/fleet/signing.js';
+import {sha256} from '../../lib/lock/update.js';
 import {alice, bob, HeldFleet, LOCK, operator} from '../helpers/held-fleet.js';
 import {signingKey} from '../helpers/hold-agent.js';
+import {command} from '../helpers/rollout.js';
 
 const carol = operator('carol');
 
-const COMMAND: Command = {
+const HOLD: FleetHold = {
   v: 1,
-  kind: 'command',
+  kind: 'hold',
+  id: 'h1',
   fleet: 'test',
-  rollout: 'r1',
-  seq: 1,
-  command: 'abort',
+  lock: LOCK,
+  where: {},
+  for: 60_000,
+  within: 20_000,
   reason: 'because',
   by: {node: 'n', uid: 0, pid: 1},
   at: '2026-01-01T00:00:00.000Z',
@@ -71,7 +75,7 @@ test('the same operator twice is refused, and so is who is not trusted or has no
   const access = await fleet.access(alice);
   const {onWaiting, id} = waiting();
   const done = new AbortController();
-  const asked = gatherApprovals(access, seal(COMMAND, [signingKey(alice)]), 'command', {
+  const asked = gatherApprovals(access, seal(HOLD, [signingKey(alice)]), 'hold', {
     onWaiting,
     signal: done.signal,
   });
@@ -95,7 +99,7 @@ test('three of three are waited for, and each is told', async t => {
   const fleet = await HeldFleet.start(t, [alice, bob, carol], 3);
   const access = await fleet.access(alice);
   const {onWaiting, id, told} = waiting();
-  const asked = gatherApprovals(access, seal(COMMAND, [signingKey(alice)]), 'command', {onWaiting});
+  const asked = gatherApprovals(access, seal(HOLD, [signingKey(alice)]), 'hold', {onWaiting});
   await approve(await fleet.access(bob), await id);
   while (told.length < 2) await new Promise(resolve => setImmediate(resolve));
   await approve(await fleet.access(carol), await id);
@@ -106,12 +110,12 @@ test('three of three are waited for, and each is told', async t => {
 test('nothing waits where enough have signed, or nobody has to', async t => {
   const fleet = await HeldFleet.start(t, [alice, bob], 2);
   const access = await fleet.access(alice);
-  const both = seal(COMMAND, [signingKey(alice), signingKey(bob)]);
-  t.is(await gatherApprovals(access, both, 'command'), both);
-  const unsigned = seal(COMMAND, []);
-  await t.throwsAsync(gatherApprovals(access, unsigned, 'command'), {code: 'ERR_SIGNATURE'});
+  const both = seal(HOLD, [signingKey(alice), signingKey(bob)]);
+  t.is(await gatherApprovals(access, both, 'hold'), both);
+  const unsigned = seal(HOLD, []);
+  await t.throwsAsync(gatherApprovals(access, unsigned, 'hold'), {code: 'ERR_SIGNATURE'});
   const open = {...access, config: {...access.config, operators: {keys: [], atLeast: 1}}};
-  t.is(await gatherApprovals(open, unsigned, 'command'), unsigned);
+  t.is(await gatherApprovals(open, unsigned, 'hold'), unsigned);
 });
 
 test('a proposal goes with whoever asks, and what is none is said', async t => {
@@ -119,21 +123,26 @@ test('a proposal goes with whoever asks, and what is none is said', async t => {
   const access = await fleet.access(alice);
   const second = await fleet.access(bob);
   const {onWaiting, id} = waiting();
-  const asked = gatherApprovals(access, seal(COMMAND, [signingKey(alice)]), 'command', {onWaiting});
+  const asked = gatherApprovals(access, seal(HOLD, [signingKey(alice)]), 'hold', {onWaiting});
   const refused = t.throwsAsync(asked);
   const proposal = await id;
-  const another: Command = {...COMMAND, seq: 2};
+  const another: FleetHold = {...HOLD, id: 'h2'};
   const envelope = JSON.stringify(seal(another, [signingKey(alice)]));
-  const unsigned = JSON.stringify(seal(COMMAND, [signingKey(carol)]));
+  const unsigned = JSON.stringify(seal(HOLD, [signingKey(carol)]));
+  // Needs no approval.
+  const document: Command = {...command('abort'), fleet: 'test'};
+  const abort = seal(document, [signingKey(alice)]);
+  const abortId = sha256(Buffer.from(abort.document)).slice(0, 32);
   await second.session.transact({
     when: [],
     then: [
       {put: KEYS.proposal('elsewhere'), value: envelope},
       {put: KEYS.proposal('nonsense'), value: '{'},
+      {put: KEYS.proposal(abortId), value: JSON.stringify(abort)},
     ],
   });
-  t.is((await listProposals(second)).problems.length, 2);
-  for (const wrong of ['elsewhere', 'nonsense'])
+  t.is((await listProposals(second)).problems.length, 3);
+  for (const wrong of ['elsewhere', 'nonsense', abortId])
     await t.throwsAsync(approve(second, wrong), {code: 'ERR_STORE_ANSWER'});
   await access.session.close();
   await refused;
@@ -150,11 +159,11 @@ test('a signature of another document, or of another kind, is none of this one',
   const fleet = await HeldFleet.start(t, [alice, bob], 2);
   const access = await fleet.access(alice);
   const {onWaiting, id, told} = waiting();
-  const sealed = seal(COMMAND, [signingKey(alice)]);
-  const asked = gatherApprovals(access, sealed, 'command', {onWaiting});
+  const sealed = seal(HOLD, [signingKey(alice)]);
+  const asked = gatherApprovals(access, sealed, 'hold', {onWaiting});
   const key = KEYS.proposal(await id);
-  const pausing: Command = {...COMMAND, command: 'pause'};
-  const other = seal(pausing, [signingKey(alice), signingKey(bob)]);
+  const longer: FleetHold = {...HOLD, for: 120_000};
+  const other = seal(longer, [signingKey(alice), signingKey(bob)]);
   for (const wrong of [other, cosign(sealed, 'plan', signingKey(bob))])
     await access.session.transact({when: [], then: [{put: key, value: JSON.stringify(wrong)}]});
   await access.session.transact({when: [], then: [{put: key, value: JSON.stringify(sealed)}]});

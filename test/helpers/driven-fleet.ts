@@ -249,7 +249,7 @@ export async function testFleet(
     nodes,
     until,
     drive: (other, ttl) => drive(t, {...access, ...other}, ttl),
-    start: request => startRollout(access, {...REQUEST, ...request}),
+    start: async request => (await startRollout(access, {...REQUEST, ...request})).plan,
     command: (id, what) => commandRollout(access, id, what, 'because'),
     end: id => until(id, ({state}) => state !== undefined && hasEnded(state.phase)),
   };

@@ -11,6 +11,7 @@ export const fleetCommand: CommandGroup = {
     rollout: async () => (await import('./fleet/rollout.js')).rolloutCommand,
     hold: async () => (await import('./fleet/hold.js')).fleetHoldCommand,
     approve: async () => (await import('./fleet/approve.js')).approveCommand,
+    forget: async () => (await import('./fleet/forget.js')).forgetCommand,
     keygen: async () => (await import('./fleet/keygen.js')).keygenCommand,
     agent: async () => (await import('./fleet/agent.js')).agentCommand,
     drive: async () => (await import('./fleet/drive.js')).driveCommand,

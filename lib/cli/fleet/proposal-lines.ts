@@ -1,7 +1,7 @@
 /** How is a document shown that waits for approval? All that matters of it, so that nobody approves what he has not seen. */
 import type {Proposal} from '../../fleet/approval.js';
 import {whereText} from '../../fleet/cohort.js';
-import type {Command, FleetHold, Plan} from '../../fleet/documents.js';
+import type {FleetHold, Plan} from '../../fleet/documents.js';
 import {align, oneLine} from '../output.js';
 import {showDuration} from '../units.js';
 import {probeText} from './health.js';
@@ -29,18 +29,12 @@ function holdRows({lock, where, for: bound, id}: FleetHold): string[][] {
   ];
 }
 
-function commandRows({command, rollout}: Command): string[][] {
-  return [['command', `${command} of roll-out ${rollout}`]];
-}
-
 function documentRows(document: Proposal['document']): string[][] {
   switch (document.kind) {
     case 'plan':
       return planRows(document);
     case 'hold':
       return holdRows(document);
-    case 'command':
-      return commandRows(document);
   }
 }
 

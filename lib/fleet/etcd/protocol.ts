@@ -50,11 +50,11 @@ export interface RangeAnswer {
 export type WireOperation =
   | {readonly requestRange: RangeRequest}
   | {readonly requestPut: {readonly key: Buffer; readonly value: Buffer; readonly lease: string}}
-  | {readonly requestDeleteRange: {readonly key: Buffer}};
+  | {readonly requestDeleteRange: {readonly key: Buffer; readonly rangeEnd?: Buffer}};
 
 export interface WireCompare {
   readonly key: Buffer;
-  readonly result: 'EQUAL' | 'GREATER';
+  readonly result: 'EQUAL' | 'GREATER' | 'LESS';
   readonly target: 'CREATE' | 'MOD';
   readonly createRevision?: number;
   readonly modRevision?: number;

@@ -15,13 +15,17 @@ export type {Outcome} from './receipt.js';
 export type Compare =
   | {readonly key: string; readonly exists: boolean}
   | {readonly key: string; readonly modRevision: number}
-  | {readonly key: string; readonly createRevision: number};
+  | {readonly key: string; readonly createRevision: number}
+  /** Nobody has written it after that revision; it may be gone. */
+  | {readonly key: string; readonly notAfter: number};
 
 /** What a transaction does. */
 export type Operation =
   /** `lease`: `session` or the id of another; default none. */
   | {readonly put: string; readonly value: string | Buffer; readonly lease?: string | undefined}
-  | {readonly delete: string};
+  | {readonly delete: string}
+  /** All keys that begin so. */
+  | {readonly deletePrefix: string};
 
 export interface Transaction {
   readonly when: readonly Compare[];
@@ -153,11 +157,13 @@ export class Session implements AsyncDisposable {
       return {key, result: 'EQUAL', target: 'MOD', modRevision: compare.modRevision};
     if ('createRevision' in compare)
       return {key, result: 'EQUAL', target: 'CREATE', createRevision: compare.createRevision};
+    if ('notAfter' in compare) return {key, result: 'LESS', target: 'MOD', modRevision: compare.notAfter + 1};
     return {key, result: compare.exists ? 'GREATER' : 'EQUAL', target: 'CREATE', createRevision: 0};
   }
 
   #operation(operation: Operation): WireOperation {
     if ('delete' in operation) return {requestDeleteRange: {key: this.#keys.toKey(operation.delete)}};
+    if ('deletePrefix' in operation) return {requestDeleteRange: this.#keys.toRange(operation.deletePrefix)};
     const {put, value, lease = '0'} = operation;
     return {
       requestPut: {

@@ -51,6 +51,8 @@ test('usage of the fleet is strict, and help is given at each level', async t =>
     ['fleet', 'rollout', 'promote', 'ID'],
     ['fleet', 'keygen', 'a/b'],
     ['fleet', 'nodes', '--where', 'oslo'],
+    ['fleet', 'forget'],
+    ['fleet', 'forget', 'a', 'b'],
     ['fleet', 'hold', 'x', '--reason', 'y', '--for', 'ever'],
   ]) {
     const {code, stdout} = await made.run(args);
@@ -63,6 +65,7 @@ test('usage of the fleet is strict, and help is given at each level', async t =>
     t.regex(group.stdout, new RegExp(`^  ${name} `, 'm'));
   for (const words of [
     ['nodes'],
+    ['forget'],
     ['keygen'],
     ['agent'],
     ['drive'],

@@ -89,6 +89,26 @@ test('nothing is done when a compare fails, whatever it compares', async t => {
   t.true((await session.transact({when: [], then: [{delete: 'there'}]})).applied);
 });
 
+test('all below a prefix is deleted at once, and nothing else', async t => {
+  const etcd = await store.connect({prefix: '/prefixes/'}, t);
+  await using session = await etcd.session();
+  const puts = ['r/1', 'r/1/', 'r/1/a', 'r/1/nodes/b', 'r/10/a', 'r/2/a'].map(put => ({put, value: 'x'}));
+  const {revision} = await session.transact({when: [], then: puts});
+  const then = [{deletePrefix: 'r/1/'}, {delete: 'r/2/a'}];
+  const early = await session.transact({when: [{key: 'r/1/a', notAfter: revision - 1}], then});
+  t.false(early.applied);
+  const when = ['r/1/a', 'not there'].map(key => ({key, notAfter: revision}));
+  t.true((await session.transact({when, then})).applied);
+  t.deepEqual(
+    (await etcd.list('r/')).items.map(({key}) => key),
+    ['r/1', 'r/10/a'],
+  );
+  // The receipt would go with it.
+  const everything = session.transact({when: [], then: [{deletePrefix: ''}]});
+  await t.throwsAsync(everything, {code: 'ERR_STORE_ANSWER', message: /duplicate key/});
+  t.true((await session.transact({when: [], then: []})).applied);
+});
+
 test('a list is of one revision, however many keys come and go while it is read', async t => {
   const etcd = await store.connect({prefix: '/list/'}, t);
   const session = await etcd.session();

@@ -325,7 +325,7 @@ async function rollOut(scene: Scene, wanted: RolloutRequest): Promise<string> {
     try {
       await using access = await scene.open();
       id ??= await activeRollout(access);
-      id ??= (await startRollout(access, wanted)).id;
+      id ??= (await startRollout(access, wanted)).plan.id;
       return await attend(scene, access, id, new AbortController().signal);
     } catch (error) {
       if (!PASSING.some(code => isLockError(error, code))) throw error;

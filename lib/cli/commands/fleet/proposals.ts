@@ -15,7 +15,7 @@ export const proposalsCommand: CommandSpec<FleetGiven> = {
   options: [CONFIG_OPTION],
   examples: [['locksmith fleet proposals', 'what each would do, and who has signed it']],
   about:
-    'Where the fleet file demands approvals, a roll-out, a hold or a command waits here until as many other operators have approved it. ' +
+    'Where the fleet file demands approvals, a roll-out or a hold waits here until as many other operators have approved it. ' +
     'With --json: {"proposals": [{"id", "document", "signers", "needed"}], "problems"}.',
   exits: [[0, 'done, also when nothing waits'], ...STORE_EXITS],
   async run(_, given) {

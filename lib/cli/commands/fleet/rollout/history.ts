@@ -10,7 +10,7 @@ import {interruption} from '../../../signals.js';
 export const historyCommand: CommandSpec<FleetGiven> = {
   name: 'history',
   group: 'Look:',
-  summary: 'list all roll-outs, and what became of them',
+  summary: 'list the last roll-outs of each lock, and what became of them',
   arguments: [['[lock]', 'only those of that lock']],
   options: [CONFIG_OPTION],
   examples: [['locksmith fleet rollout history aim_lock_config', 'the newest first']],

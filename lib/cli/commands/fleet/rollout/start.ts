@@ -25,7 +25,7 @@ import {
 import {parseProbe, withinEach} from '../../../fleet/health.js';
 import {seeThrough} from '../../../fleet/see-through.js';
 import {labelsOf} from '../../../fleet/words.js';
-import {print, printJson} from '../../../output.js';
+import {print, printJson, remark} from '../../../output.js';
 import {POLICY_OPTIONS, type PolicyGiven, policyFor} from '../../../policy.js';
 import {interruption} from '../../../signals.js';
 import {parseDuration} from '../../../units.js';
@@ -105,13 +105,19 @@ async function begin(
   signal: AbortSignal,
 ): Promise<Plan> {
   const onWaiting = sayWaiting(given);
-  const plan = await startRollout(access, request, {
+  const {plan, pruned} = await startRollout(access, request, {
     signal,
     approve: envelope => gatherApprovals(access, envelope, 'plan', {signal, onWaiting}),
   });
   const {id, lock, epoch, sha256} = plan;
-  if (given.json) printJson({change: 'started', id, lock, epoch, sha256});
+  const {removed, problem} = pruned;
+  if (given.json) printJson({change: 'started', id, lock, epoch, sha256, removed});
   else print(`roll-out ${id} of ${lock}: ${plan.bytes} bytes, sha256 ${sha256}, epoch ${epoch}`);
+  if (problem !== undefined)
+    remark(
+      `nothing was removed of earlier roll-outs of ${lock}, the next start tries it again: ${problem}`,
+      given.json,
+    );
   return plan;
 }
 
@@ -207,10 +213,11 @@ export const startCommand: CommandSpec<StartGiven> = {
     ],
   ],
   about:
+    'etcd keeps the last 20 roll-outs of a lock; what it has of older ones that have ended is removed. ' +
     'It drives while it shows; when this shell dies or Ctrl-C ends it, the roll-out goes on with any `locksmith fleet agent --drive`. ' +
     'A node whose lock is HOT pauses it, and is named with the owner: repair that there, then promote. A node that fails, or whose probes do, stops it: what was applied is put back. ' +
     'On a terminal it is drawn in place, else there is one line for each change. ' +
-    'With --json, lines: {"change": "started", "id", "lock", "epoch", "sha256"}, then as `rollout status --follow`.',
+    'With --json, lines: {"change": "started", "id", "lock", "epoch", "sha256", "removed"}, then as `rollout status --follow`.',
   exits: [
     [0, 'ALL CLEAR: every node has it; with --detach: it has begun'],
     [1, 'it was stopped or rolled back'],
