@@ -20,9 +20,14 @@ export function purposeOf(rollout: string, epoch: number): string {
 
 const OWN_PURPOSE = /^fleet [a-z0-9][a-z0-9-]{0,62} epoch \d+$/;
 
+/** Is that what an agent acquires a lock for? */
+export function isOwnPurpose(purpose: string): boolean {
+  return OWN_PURPOSE.test(purpose);
+}
+
 /** An agent died in the middle of its own apply, or roll-back. */
 export function isOwnOrphan({state, owner}: Pick<Verdict, 'state' | 'owner'>): boolean {
-  return state === 'DEAD' && owner !== null && OWN_PURPOSE.test(owner.purpose);
+  return state === 'DEAD' && owner !== null && isOwnPurpose(owner.purpose);
 }
 
 /** In the words of a report: `DEAD: pid 123 on node-7, for "nightly"`. */

@@ -11,7 +11,7 @@ import {findConfigLock, type GuardedConfig} from '../recovery/guarded-config.js'
 import {examineAnyway} from '../recovery/report.js';
 import type {Verdict} from '../recovery/verdict.js';
 import type {Registration} from './documents.js';
-import {describeOwner} from './hot.js';
+import {describeOwner, isOwnPurpose} from './hot.js';
 
 type LockReport = Registration['hot'][number];
 
@@ -148,5 +148,6 @@ function isPlainlyFree({bit}: GuardedConfig): boolean {
 /** We apply right now, and will be done in a moment: nothing that anybody has to hear of. */
 function isOurs(config: GuardedConfig): boolean {
   const record = config.readRecord();
-  return record.state === 'owned' && record.owner.identity === ownerFor(config.system, '').identity;
+  if (record.state !== 'owned' || !isOwnPurpose(record.owner.purpose)) return false;
+  return record.owner.identity === ownerFor(config.system, '').identity;
 }

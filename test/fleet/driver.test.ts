@@ -81,7 +81,7 @@ test('a lock mismatch pauses the roll-out; when the node can, a promotion goes o
   const node = nodeIn(fleet, first);
   node.script = () => ({
     state: 'REFUSED_HOT',
-    reason: 'lock mismatch: aim_lock_config HOT',
+    reason: 'lock mismatch: aim_lock_config HOT (ALIVE: pid 71)',
     owner: {pid: 71},
   });
   fleet.drive();
