@@ -6,9 +6,10 @@ import {mkdirSync, writeFileSync} from 'node:fs';
 import {join} from 'node:path';
 import type {ClientDuplexStream} from '@grpc/grpc-js';
 import {Agent} from '../../lib/fleet/agent.js';
-import {Channels, type Reach} from '../../lib/fleet/etcd/etcd.js';
+import {Channels, Etcd, type Reach} from '../../lib/fleet/etcd/etcd.js';
 import {WATCH, type WatchAnswer, type WatchRequest} from '../../lib/fleet/etcd/protocol.js';
 import type {Roots} from '../../lib/lock/layout.js';
+import {KEYS} from '../../lib/fleet/keys.js';
 import {openConfigLock} from '../../lib/recovery/guarded-config.js';
 import {readSystem} from '../../lib/os/system.js';
 import {toConfig, type TestKeys} from '../../test/helpers/fleet/member.js';
@@ -34,13 +35,14 @@ export type ToNodes =
 export type FromNodes =
   | {readonly did: ToNodes['do'] | 'made'}
   | {readonly did: 'heard'; readonly at: readonly number[]}
-  | {
-      readonly did: 'step';
-      readonly event: string;
-      readonly node: string;
-      readonly at: number;
-      readonly facts: object;
-    };
+  | {readonly did: 'steps'; readonly steps: readonly Step[]};
+
+/** Something that a node came to: what its agent told, or that an order was brought to it. */
+export interface Step {
+  readonly what: string;
+  readonly node: string;
+  readonly at: number;
+}
 
 /** The same for all processes of a machine, and never set back (clock_gettime(2), CLOCK_MONOTONIC). */
 export function machineClock(): number {
@@ -97,6 +99,20 @@ class BareWatches {
   }
 }
 
+/** Notes when an order is brought to an agent, before it has looked at it. */
+function noteOrders(etcd: Etcd, note: (what: string) => void): void {
+  const mirror = etcd.mirror.bind(etcd);
+  etcd.mirror = (prefix, following) =>
+    mirror(prefix, {
+      ...following,
+      onChanges(changes, revision) {
+        for (const {key, value} of changes)
+          if (key.startsWith(KEYS.orders)) note(`brought ${value?.modRevision}`);
+        following.onChanges(changes, revision);
+      },
+    });
+}
+
 interface Place {
   readonly node: string;
   readonly roots: Roots;
@@ -123,12 +139,18 @@ async function main(spec: NodeProcessSpec): Promise<void> {
   const bare = new BareWatches();
   const agents: Agent[] = [];
   const common = toConfig({node: '', labels: {}, endpoints, keys});
+  const steps: Step[] = [];
+  const stores: Etcd[] = [];
   const startOne = async ({node, roots}: Place, index: number) => {
     const config = {...common, node};
     const channels = pool[index % pool.length];
+    const etcd = await Etcd.connect({...config.etcd, channels, timeout: 60_000});
+    stores.push(etcd);
+    noteOrders(etcd, what => steps.push({what, node, at: machineClock()}));
     agents.push(
       await Agent.start({
-        config: {...config, etcd: {...config.etcd, channels, timeout: 60_000}},
+        config,
+        etcd,
         version: 'simulated',
         system: {...system, node},
         roots,
@@ -136,7 +158,8 @@ async function main(spec: NodeProcessSpec): Promise<void> {
         // A thousand agents in one loop keep each other waiting, as those of a thousand machines would not.
         ttl: 300,
         hold: () => Promise.reject(new Error('nothing is held in a simulation')),
-        onEvent: ({event, ...facts}) => tell({did: 'step', event, node, at: machineClock(), facts}),
+        onEvent: ({event, wanted}) =>
+          steps.push({what: wanted ? `${event} to ${wanted as string}` : event, node, at: machineClock()}),
       }),
     );
   };
@@ -153,6 +176,8 @@ async function main(spec: NodeProcessSpec): Promise<void> {
     },
     async end() {
       await Promise.all(agents.map(agent => agent.end()));
+      await Promise.all(stores.map(etcd => etcd.close()));
+      tell({did: 'steps', steps});
       for (const channels of pool) channels.close();
     },
   };

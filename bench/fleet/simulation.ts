@@ -6,13 +6,22 @@ import {fileURLToPath} from 'node:url';
 import type {HistoryEvent} from '../../lib/fleet/documents.js';
 import {openFleet} from '../../lib/fleet/access.js';
 import {Driver} from '../../lib/fleet/driver.js';
+import type {Etcd} from '../../lib/fleet/etcd/etcd.js';
+import {KEYS} from '../../lib/fleet/keys.js';
 import {followRollout, hasEnded} from '../../lib/fleet/rollout-view.js';
 import {startRollout} from '../../lib/fleet/start-rollout.js';
 import {readSystem} from '../../lib/os/system.js';
 import {PREFIX, startEtcd} from '../../test/helpers/etcd.js';
 import {testKeys, toConfig} from '../../test/helpers/fleet/member.js';
 import {type Ends, scratch} from '../../test/helpers/scratch.js';
-import {type FromNodes, LOCK, machineClock, type NodeProcessSpec, type ToNodes} from './node-process.js';
+import {
+  type FromNodes,
+  LOCK,
+  machineClock,
+  type NodeProcessSpec,
+  type Step,
+  type ToNodes,
+} from './node-process.js';
 
 export interface SimulationOptions {
   readonly nodes: number;
@@ -31,7 +40,7 @@ export interface Simulated {
   readonly nodes: number;
   /** Since each put: when each watcher had it. */
   readonly bare: readonly (readonly number[])[];
-  /** Since the driver's order to apply was written: when each node had taken it up. */
+  /** Since the driver sent the order to apply to etcd: when it was brought to each agent. */
   readonly reached: readonly number[];
   /** Since the start: when each node was prepared, had the order to apply, and had applied. */
   readonly prepared: readonly number[];
@@ -45,13 +54,10 @@ export interface Simulated {
 class NodeProcess {
   readonly #child: ChildProcess;
   readonly #size: number;
-  onStep: (step: Extract<FromNodes, {did: 'step'}>) => void = () => undefined;
-
   constructor(t: Ends, spec: NodeProcessSpec) {
     const program = fileURLToPath(new URL('./node-process.js', import.meta.url));
     this.#size = spec.nodes.length;
     this.#child = fork(program, ['nodes', JSON.stringify(spec)], {serialization: 'advanced'});
-    this.#child.on('message', (message: FromNodes) => message.did === 'step' && this.onStep(message));
     t.teardown(() => this.#child.kill('SIGKILL'));
   }
 
@@ -105,16 +111,43 @@ async function measureBare(
 class Steps {
   readonly #first = new Map<string, Map<string, number>>();
 
-  add({event, node, at, facts}: Extract<FromNodes, {did: 'step'}>): void {
-    const name = event === 'order' ? `order to ${(facts as {wanted?: string}).wanted}` : event;
-    const nodes = this.#first.get(name) ?? new Map<string, number>();
-    this.#first.set(name, nodes);
-    if (!nodes.has(node)) nodes.set(node, at);
+  constructor(steps: readonly Step[]) {
+    for (const {what, node, at} of steps) {
+      const nodes = this.#first.get(what) ?? new Map<string, number>();
+      this.#first.set(what, nodes);
+      if (!nodes.has(node)) nodes.set(node, at);
+    }
   }
 
-  since(name: string, begun: number): number[] {
-    return [...(this.#first.get(name)?.values() ?? [])].map(at => at - begun);
+  /** In milliseconds, since when it began. */
+  since(what: string, begun: number): number[] {
+    return [...(this.#first.get(what)?.values() ?? [])].map(at => at - begun);
   }
+}
+
+interface Ordered {
+  /** Right before it was sent to etcd. */
+  readonly at: number;
+  readonly revision: number;
+}
+
+/** Notes each order that is written through the sessions of a store. */
+function noteOrders(etcd: Etcd): Ordered[] {
+  const orders: Ordered[] = [];
+  const begin = etcd.session.bind(etcd);
+  etcd.session = async options => {
+    const session = await begin(options);
+    const transact = session.transact.bind(session);
+    session.transact = async (transaction, asking) => {
+      const at = machineClock();
+      const outcome = await transact(transaction, asking);
+      const isOrder = transaction.then.some(each => 'put' in each && each.put === KEYS.order(LOCK));
+      if (isOrder && outcome.applied) orders.push({at, revision: outcome.revision});
+      return outcome;
+    };
+    return session;
+  };
+  return orders;
 }
 
 /** Runs it once. */
@@ -146,22 +179,19 @@ export async function simulate(t: Ends, options: SimulationOptions): Promise<Sim
   say('bare watches are measured');
   await Promise.all(processes.map(each => each.do({do: 'start'})));
   say('all agents are registered');
-  const steps = new Steps();
-  for (const each of processes) each.onStep = step => steps.add(step);
+  const orders = noteOrders(access.etcd);
   const end = new AbortController();
-  let ordered = Number.POSITIVE_INFINITY;
   let converged = Number.POSITIVE_INFINITY;
   const driving = Driver.run(access, {
     signal: end.signal,
-    onEvent: ({event, told}) => {
-      const what = event === 'step' ? (told as HistoryEvent).event : event;
-      // The last order to apply is that to all but the canary.
-      if (what === 'applying') ordered = machineClock();
-      if (what === 'converged') converged = machineClock();
+    onEvent({event, told}) {
+      if (event === 'step' && (told as HistoryEvent).event === 'converged') converged = machineClock();
     },
   });
   const begun = machineClock();
-  const {plan} = await startRollout(access, {
+  const {
+    plan: {id},
+  } = await startRollout(access, {
     lock: LOCK,
     content: Buffer.alloc(options.bytes, 'gain = 9\n'),
     where: {},
@@ -178,24 +208,26 @@ export async function simulate(t: Ends, options: SimulationOptions): Promise<Sim
     health: [],
     reason: 'a simulation',
   });
-  let said = 0;
-  for await (const {state, counts} of followRollout(access, plan.id)) {
+  for await (const {state, counts} of followRollout(access, id)) {
     if (state && hasEnded(state.phase)) break;
-    // Each look goes over all nodes: not more often than somebody reads.
-    await pause(500);
-    if (machineClock() - said < 2000) continue;
-    said = machineClock();
     const some = Object.entries(counts).filter(([, those]) => those > 0);
     say(`${state?.phase}: ${some.map(([name, those]) => `${those} ${name}`).join(', ')}`);
+    // Each look goes over all nodes: not more often than somebody reads.
+    await pause(2000);
   }
   end.abort();
   await driving;
+  const told = Promise.all(processes.map(each => each.next('steps')));
   await Promise.all(processes.map(each => each.do({do: 'end'})));
+  const steps = new Steps((await told).flatMap(each => each.steps));
   await Promise.all(processes.map(each => each.gone()));
+  // The canary prepares and applies, the others prepare and apply, then the last order ends it.
+  const commit = orders.at(-2);
+  if (!commit) throw new Error('there was no order to apply');
   return {
     nodes: count,
     bare,
-    reached: steps.since('order to apply', ordered).filter(at => at >= 0),
+    reached: steps.since(`brought ${commit.revision}`, commit.at),
     prepared: steps.since('fleet-prepared', begun),
     ordered: steps.since('order to apply', begun),
     applied: steps.since('fleet-applied', begun),

@@ -59,10 +59,10 @@ class LockOrders {
 
   async #handle(value: Buffer | undefined): Promise<void> {
     if (value === undefined) return this.#begin(undefined);
-    const asked = this.#read(value);
-    if (!asked) return;
     // Whatever else came with it is heard before the work begins: a hold, or orders of other locks.
     await nextTurn();
+    const asked = this.#read(value);
+    if (!asked) return;
     const current = this.#current;
     if (current?.order.rollout !== asked.order.rollout) return this.#begin(asked);
     if (isOlder(current.order, asked.order)) return this.#tellOlder(asked.order);

@@ -10,8 +10,7 @@ test('a roll-out goes through many agents in few processes, and each step of eac
     bare.map(times => times.length),
     [40, 40],
   );
-  t.is(reached.length, 37);
-  for (const times of [prepared, ordered, applied]) {
+  for (const times of [reached, prepared, ordered, applied]) {
     t.is(times.length, 40);
     t.true(times.every(time => time > 0 && time <= converged));
   }
