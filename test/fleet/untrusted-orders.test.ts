@@ -1,9 +1,10 @@
 /** Is nothing done that nobody whom the node trusts has asked for, or that was asked for long ago? */
-import {cpSync, existsSync, readFileSync, rmSync} from 'node:fs';
+import {cpSync, existsSync, readFileSync, rmSync, writeFileSync} from 'node:fs';
 import {join} from 'node:path';
 import test from 'ava';
 import {KEYS} from '../../lib/fleet/keys.js';
 import {cosign, seal} from '../../lib/fleet/signing.js';
+import {readStamped} from '../../lib/fleet/stamp.js';
 import {sha256} from '../../lib/lock/update.js';
 import {system} from '../../lib/os/system.js';
 import {NEW, OLD, openScratch, scratch} from '../helpers/scratch.js';
@@ -161,6 +162,24 @@ test('a node whose STATE was restored from an older backup knows by the stamp of
     (await fleet.reported('FAILED', 'r2')).reason ?? '',
     /what was there before is not kept on this node/,
   );
+  t.is(readFileSync(place.file, 'utf8'), NEWER);
+});
+
+test('where the file carries no stamp, the record of the node keeps an older roll-out away, also from the next agent', async t => {
+  const fleet = await TestFleet.start(t, store());
+  const {place, agent} = await fleet.node();
+  const old = await fleet.announce(planOf());
+  const next = await fleet.announce(planOf({id: 'r2', epoch: 3}, NEWER), {content: NEWER});
+  await fleet.order(next, APPLY);
+  await fleet.applied('r2');
+  await agent.end();
+  // As on a file system without extended attributes.
+  rmSync(place.file);
+  writeFileSync(place.file, NEWER);
+  t.is(readStamped(place.file).origin, undefined);
+  await fleet.order(old, APPLY);
+  await fleet.node({}, {}, place);
+  t.regex((await fleet.reported('FAILED')).reason ?? '', /epoch 1 of r1 is not above 3/);
   t.is(readFileSync(place.file, 'utf8'), NEWER);
 });
 
