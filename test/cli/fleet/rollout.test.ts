@@ -5,7 +5,18 @@ import test, {type ExecutionContext} from 'ava';
 import {MAIN, NAME} from '../../helpers/cli.js';
 import {fleet, FleetBench, type FleetSetting, type Place, ready, start} from '../../helpers/fleet-bench.js';
 
-const QUICK = ['--steps', '100%', '--soak', '10ms', '--where', 'role=node', '--reason', 'CR 1234'];
+const QUICK = [
+  '--canary',
+  '1',
+  '--steps',
+  '100%',
+  '--soak',
+  '10ms',
+  '--where',
+  'role=node',
+  '--reason',
+  'CR 1234',
+];
 
 /** A fleet whose agents run here, and a new content on the desk. */
 async function running(t: ExecutionContext, setting: FleetSetting = {nodes: 3}) {

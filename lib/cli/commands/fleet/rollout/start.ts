@@ -60,15 +60,28 @@ function lockOf(file: string, {lock}: StartGiven): string {
   return nameOf(file);
 }
 
-/** How many nodes may be changing at a time; null: a whole cohort. */
-async function unavailable(
-  access: FleetAccess,
-  {maxUnavailable, where = {}}: StartGiven,
-): Promise<number | null> {
-  if (!maxUnavailable) return null;
-  if (maxUnavailable.nodes !== undefined) return maxUnavailable.nodes;
+async function countMatching(access: FleetAccess, {where = {}}: StartGiven): Promise<number> {
   const {nodes} = await readFleet(access);
-  return boundOf(maxUnavailable, nodes.filter(node => matches({labels: labelsOf(node)}, where)).length);
+  return nodes.filter(node => matches({labels: labelsOf(node)}, where)).length;
+}
+
+/** How many nodes may be changing at a time; null: a whole cohort. */
+async function unavailable(access: FleetAccess, given: StartGiven): Promise<number | null> {
+  const {maxUnavailable} = given;
+  if (!maxUnavailable) return null;
+  return maxUnavailable.nodes ?? boundOf(maxUnavailable, await countMatching(access, given));
+}
+
+/** Unless somebody says so: all of a fleet that is smaller. */
+const CANARY = 3;
+
+async function canaryOf(
+  access: FleetAccess,
+  given: StartGiven,
+  byPolicy: number | undefined,
+): Promise<number> {
+  const said = given.canary ?? byPolicy;
+  return said ?? Math.max(1, Math.min(CANARY, await countMatching(access, given)));
 }
 
 async function toRequest(
@@ -83,7 +96,7 @@ async function toRequest(
     lock,
     content,
     where: given.where ?? {},
-    canary: given.canary ?? settings.canary ?? 1,
+    canary: await canaryOf(access, given, settings.canary),
     steps,
     soak,
     prepareWithin,
@@ -133,7 +146,7 @@ export const startCommand: CommandSpec<StartGiven> = {
     },
     {
       flags: '--canary <nodes>',
-      what: 'so many nodes first; by default as the policy says, else 1',
+      what: 'so many nodes first; by default as the policy says, else 3',
       parse: parseCount,
     },
     {
