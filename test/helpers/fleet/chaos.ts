@@ -7,12 +7,6 @@ import {join} from 'node:path';
 import {setTimeout as pause} from 'node:timers/promises';
 import {type FleetAccess, openFleet, type OpenFleet} from '../../../lib/fleet/access.js';
 import {commandRollout} from '../../../lib/fleet/command-rollout.js';
-import {
-  parseDocument,
-  parseEnvelope,
-  plan as planSchema,
-  rolloutState,
-} from '../../../lib/fleet/documents.js';
 import {KEYS} from '../../../lib/fleet/keys.js';
 import {followRollout, hasEnded, listRollouts} from '../../../lib/fleet/rollout-view.js';
 import {type RolloutRequest, startRollout} from '../../../lib/fleet/start-rollout.js';
@@ -66,6 +60,7 @@ interface Scene {
   /** Who is being disturbed. */
   readonly busy: Set<unknown>;
   readonly done: Record<string, number>;
+  readonly ended: RolloutPast[];
   /** As an operator. */
   readonly open: () => Promise<OpenFleet>;
   readonly say: (line: string) => void;
@@ -122,7 +117,19 @@ async function setTheScene(
     await member.start();
   const config = toConfig({node: 'operator', labels: {}, keys, endpoints: etcd.endpoints});
   const open = () => openFleet(config, readSystem({node: 'operator'}));
-  return {t, etcd, disk, nodes, drivers, random: chances(seed), busy: new Set(), done: {}, open, say};
+  return {
+    t,
+    etcd,
+    disk,
+    nodes,
+    drivers,
+    random: chances(seed),
+    busy: new Set(),
+    done: {},
+    ended: [],
+    open,
+    say,
+  };
 }
 
 type Disturbance = (scene: Scene) => Promise<void>;
@@ -289,6 +296,8 @@ async function attend(scene: Scene, access: FleetAccess, id: string, signal: Abo
     const phase = view.state?.phase;
     if (phase === undefined) continue;
     if (hasEnded(phase)) {
+      // The store keeps only the last ones.
+      if (view.plan && view.state) scene.ended.push({plan: view.plan, state: view.state});
       scene.say(`${view.plan?.reason}: ${phase} ${view.state?.reason ?? ''}`);
       return phase;
     }
@@ -349,20 +358,6 @@ async function operate(scene: Scene, until: number): Promise<Record<string, numb
   return ends;
 }
 
-/** All that was rolled out, in the order of the epochs. */
-async function rolloutsOf({etcd}: FleetAccess): Promise<RolloutPast[]> {
-  const {items} = await etcd.list(KEYS.rollouts);
-  const values = new Map(items.map(({key, value}) => [key, value]));
-  return items
-    .filter(({key}) => key.endsWith('/plan'))
-    .map(({key, value}) => {
-      const plan = parseDocument(planSchema, parseEnvelope(value, key).document, key);
-      const state = parseDocument(rolloutState, values.get(KEYS.state(plan.id)) ?? '', KEYS.state(plan.id));
-      return {plan, state};
-    })
-    .sort((a, b) => a.plan.epoch - b.plan.epoch);
-}
-
 /** Waits until all nodes are registered again. */
 async function everybodyIsBack({nodes, open}: Scene): Promise<void> {
   await using access = await open();
@@ -392,10 +387,9 @@ export async function runChaos(t: Ends, options: ChaosOptions): Promise<ChaosRes
   const phase = await rollOut(scene, {...request(scene, 0), canary: 1, steps: [100], maxFailed: 0});
   ends[phase] = (ends[phase] ?? 0) + 1;
   for (const {agent} of nodes) await agent.end();
-  await using access = await scene.open();
   const past: FleetPast = {
     nodes: await Promise.all(nodes.map(({name, watch}) => watch.past(name))),
-    rollouts: await rolloutsOf(access),
+    rollouts: scene.ended,
   };
   const complaints = [...nodes.map(({agent}) => agent), ...scene.drivers.map(({driver}) => driver)]
     .filter(member => member.complaints !== '')
