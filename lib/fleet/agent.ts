@@ -52,6 +52,12 @@ function lockNode({config: {node}, roots}: AgentOptions): LockFile {
   });
 }
 
+/** Before anything is asked of etcd, which may be away: a ghost of ours is nobody's to wait for. */
+function recoverOrphansOf({system, roots, signal, onEvent}: AgentOptions): Promise<void> {
+  const tell = (event: NodeEvent) => onEvent?.(event);
+  return recoverOwnOrphans({system, roots, tell, signal: signal ?? new AbortController().signal});
+}
+
 /** An agent that runs. Ends by `end` (or `await using`). */
 export class Agent implements AsyncDisposable {
   readonly #options: AgentOptions;
@@ -89,7 +95,7 @@ export class Agent implements AsyncDisposable {
   }
 
   /**
-   * Resolves when the node is registered and follows what is in force. Rejects with ERR_NODE_TAKEN, ERR_ROOT_UNSAFE, or as Etcd.connect and
+   * Takes back what an agent that was killed has left. Resolves when the node is registered and follows what is in force. Rejects with ERR_NODE_TAKEN, ERR_ROOT_UNSAFE, or as Etcd.connect and
    * Etcd.session do.
    */
   static async start(options: AgentOptions): Promise<Agent> {
@@ -98,6 +104,7 @@ export class Agent implements AsyncDisposable {
     let etcd: Etcd | undefined;
     let agent: Agent | undefined;
     try {
+      await recoverOrphansOf(options);
       etcd = options.etcd ?? (await Etcd.connect(options.config.etcd, options.signal));
       agent = new Agent(options, etcd, node);
       await agent.#begin();
@@ -114,7 +121,6 @@ export class Agent implements AsyncDisposable {
 
   async #begin(): Promise<void> {
     const {signal} = this.#options;
-    await recoverOwnOrphans(this.#parts);
     this.#adopt(await this.#openSession(signal));
     this.#mirror = await this.#etcd.mirror(NOW, {
       onChanges: changes => {

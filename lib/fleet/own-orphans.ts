@@ -4,7 +4,9 @@ import {findConfigLock} from '../recovery/guarded-config.js';
 import {recoverOwn} from './hot.js';
 import type {NodeParts} from './node.js';
 
-async function recoverIfOwn({system, roots, signal, tell}: NodeParts, name: string): Promise<void> {
+type Here = Pick<NodeParts, 'system' | 'roots' | 'signal' | 'tell'>;
+
+async function recoverIfOwn({system, roots, signal, tell}: Here, name: string): Promise<void> {
   try {
     const config = findConfigLock(name, {system, ...roots});
     if (!config || config.bit.read() === 0) return;
@@ -17,6 +19,6 @@ async function recoverIfOwn({system, roots, signal, tell}: NodeParts, name: stri
 }
 
 /** Takes back what a dead agent of this node has left HOT; ghosts of others are left to people. */
-export async function recoverOwnOrphans(parts: NodeParts): Promise<void> {
+export async function recoverOwnOrphans(parts: Here): Promise<void> {
   for (const name of listNames(parts.roots)) await recoverIfOwn(parts, name);
 }

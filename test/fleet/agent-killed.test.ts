@@ -2,6 +2,7 @@
 import {existsSync, readdirSync, readFileSync, statSync} from 'node:fs';
 import {dirname} from 'node:path';
 import test, {type ExecutionContext} from 'ava';
+import {isLockError} from '../../lib/errors.js';
 import {NEW, OLD, openScratch, type Scratch, scratch} from '../helpers/scratch.js';
 import {lateThen} from '../helpers/late.js';
 import {awaitStopped} from '../helpers/proc-state.js';
@@ -86,6 +87,17 @@ test.serial('an orphan of an agent is taken back although no order is in force a
   t.is((await (await openScratch(place)).examine()).state, 'DEAD');
   await fleet.delete('now/rollouts/aim_lock_config');
   await fleet.node({}, {}, place);
+  await assertClean(t, place, OLD);
+});
+
+test.serial('an orphan of an agent is taken back although etcd is away', async t => {
+  const fleet = await TestFleet.start(t, store());
+  const place = scratch(t);
+  await fleet.order(await fleet.announce(planOf()), APPLY);
+  await fleet.program(t, place, {killAt: 'committing'}).ended;
+  const etcd = {endpoints: ['http://127.0.0.1:1'], prefix: '/away/', timeout: 300};
+  const refusal = await t.throwsAsync(fleet.node({}, {etcd}, place));
+  t.true(isLockError(refusal, 'ERR_STORE_UNREACHABLE'), String(refusal));
   await assertClean(t, place, OLD);
 });
 
