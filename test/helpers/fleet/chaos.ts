@@ -289,10 +289,10 @@ function request({random}: Scene, number: number): RolloutRequest {
   };
 }
 
-/** What an operator does with a roll-out that waits for him. */
-async function attend(scene: Scene, access: FleetAccess, id: string, signal: AbortSignal): Promise<string> {
+/** What an operator does with a roll-out that waits for him; one who meddles also steps in without need. */
+async function attend(scene: Scene, access: FleetAccess, id: string, meddling: boolean): Promise<string> {
   const {random} = scene;
-  for await (const view of followRollout(access, id, {signal})) {
+  for await (const view of followRollout(access, id)) {
     const phase = view.state?.phase;
     if (phase === undefined) continue;
     if (hasEnded(phase)) {
@@ -308,7 +308,7 @@ async function attend(scene: Scene, access: FleetAccess, id: string, signal: Abo
         [1, 'abort'],
       ] as const);
       await commandRollout(access, id, command, 'chaos').catch(ignoreEnded);
-    } else if (random.next() < 0.01)
+    } else if (meddling && random.next() < 0.01)
       await commandRollout(access, id, random.pick(['pause', 'abort'] as const), 'chaos').catch(ignoreEnded);
   }
   throw new Error(`nothing more is told of ${id}`);
@@ -328,14 +328,14 @@ const PASSING = [
 ] as const;
 
 /** Starts a roll-out and attends to it until it has ended; gives how. An operator whose session is lost begins another one. */
-async function rollOut(scene: Scene, wanted: RolloutRequest): Promise<string> {
+async function rollOut(scene: Scene, wanted: RolloutRequest, meddling = true): Promise<string> {
   let id: string | undefined;
   for (;;) {
     try {
       await using access = await scene.open();
       id ??= await activeRollout(access);
       id ??= (await startRollout(access, wanted)).plan.id;
-      return await attend(scene, access, id, new AbortController().signal);
+      return await attend(scene, access, id, meddling);
     } catch (error) {
       if (!PASSING.some(code => isLockError(error, code))) throw error;
       await pause(500);
@@ -384,7 +384,7 @@ export async function runChaos(t: Ends, options: ChaosOptions): Promise<ChaosRes
   say('everything is left alone now');
   await everybodyIsBack(scene);
   for (const {place} of nodes) await recoverAnyway(place);
-  const phase = await rollOut(scene, {...request(scene, 0), canary: 1, steps: [100], maxFailed: 0});
+  const phase = await rollOut(scene, {...request(scene, 0), canary: 1, steps: [100], maxFailed: 0}, false);
   ends[phase] = (ends[phase] ?? 0) + 1;
   for (const {agent} of nodes) await agent.end();
   const past: FleetPast = {
