@@ -29,6 +29,7 @@ export type ToNodes =
   | {readonly do: 'watch'; readonly key: string}
   | {readonly do: 'unwatch'}
   | {readonly do: 'start'}
+  | {readonly do: 'report'}
   | {readonly do: 'end'};
 
 /** Times are milliseconds on the monotonic clock of the machine. */
@@ -174,17 +175,17 @@ async function main(spec: NodeProcessSpec): Promise<void> {
       };
       await Promise.all(Array.from({length: 20}, lane));
     },
+    report: async () => tell({did: 'steps', steps}),
     async end() {
       await Promise.all(agents.map(agent => agent.end()));
       await Promise.all(stores.map(etcd => etcd.close()));
-      tell({did: 'steps', steps});
       for (const channels of pool) channels.close();
     },
   };
   const act = async (message: ToNodes) => {
     await acts[message.do](message);
-    tell({did: message.do});
     if (message.do === 'end') process.disconnect();
+    else tell({did: message.do});
   };
   // What is thrown ends the process, which its parent hears.
   process.on('message', (message: ToNodes) => void act(message));

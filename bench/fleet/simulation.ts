@@ -84,8 +84,11 @@ class NodeProcess {
     await done;
   }
 
-  async gone(): Promise<void> {
-    if (this.#child.exitCode === null) await once(this.#child, 'exit');
+  /** Its agents say good-bye. */
+  async end(): Promise<void> {
+    const gone = once(this.#child, 'exit');
+    this.#child.send({do: 'end'} satisfies ToNodes);
+    await gone;
   }
 }
 
@@ -218,9 +221,9 @@ export async function simulate(t: Ends, options: SimulationOptions): Promise<Sim
   end.abort();
   await driving;
   const told = Promise.all(processes.map(each => each.next('steps')));
-  await Promise.all(processes.map(each => each.do({do: 'end'})));
+  await Promise.all(processes.map(each => each.do({do: 'report'})));
   const steps = new Steps((await told).flatMap(each => each.steps));
-  await Promise.all(processes.map(each => each.gone()));
+  await Promise.all(processes.map(each => each.end()));
   // The canary prepares and applies, the others prepare and apply, then the last order ends it.
   const commit = orders.at(-2);
   if (!commit) throw new Error('there was no order to apply');
